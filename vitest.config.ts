@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['packages/*/test/**/*.test.ts', 'services/*/test/**/*.test.ts', 'scripts/**/test/**/*.test.ts'],
+          globalSetup: './test/testkit/src/global-setup.ts',
+          pool: 'threads',
+          isolate: false,
+          sequence: { groupOrder: 0 },
+          testTimeout: 10_000,
+          hookTimeout: 20_000,
+        },
+      },
+      {
+        // Whole processes, killed and restarted: few at a time, and patient.
+        test: {
+          name: 'whole',
+          include: ['test/**/*.test.ts'],
+          globalSetup: './test/testkit/src/global-setup.ts',
+          pool: 'forks',
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})
