@@ -1,0 +1,113 @@
+import type { ErrorDetail } from './errors.ts'
+import type { JobStatus, TerminalStatus } from './job-state.ts'
+import type { EndTimings, TokenUsage } from './log-entry.ts'
+
+export const jobTypes = ['completion', 'embedding', 'summarization'] as const
+export type JobType = (typeof jobTypes)[number]
+
+export const tiers = ['priority', 'default', 'flex'] as const
+export type Tier = (typeof tiers)[number]
+
+/** What may serve a job: a model, the class whose queue it waits in, and the deployments a worker of it may call. */
+export interface Candidate {
+  readonly model: string
+  readonly class: string
+  readonly deployments: readonly string[]
+}
+
+/**
+ * Which call of the upstream a job makes:
+ * `chat` and `text` are OpenAI's two completion endpoints, `embeddings` the third; `summary` is made of chats.
+ */
+export type Operation = 'chat' | 'text' | 'embeddings' | 'summary'
+
+/** Everything about a job that never changes, as accepted. Kept in Redis while it runs; never logged. */
+export interface JobSpec {
+  readonly id: string
+  readonly type: JobType
+  readonly operation: Operation
+  /** The body as the client sent it, validated. */
+  readonly request: Readonly<Record<string, unknown>>
+  readonly model: string
+  /** In order of preference; `hop` of the live record says which one is tried. Never empty. */
+  readonly candidates: readonly Candidate[]
+  /** Who may see it: the id of the API key's owner. */
+  readonly owner: string
+  readonly tier: Tier
+  /** An interactive job lives for the connection that waits for it; an asynchronous one is a row in Postgres first. */
+  readonly mode: 'interactive' | 'async'
+  /** Ask the upstream for a stream, and write tokens to the log as they come. */
+  readonly stream: boolean
+  /** Keep the result after the end (Postgres, for the retention time). */
+  readonly keepResult: boolean
+  readonly createdAt: number
+  /** Not started by then (ms epoch): expired. */
+  readonly startBy: number
+  /** Not ended by then (ms epoch): expired. */
+  readonly finishBy: number
+  readonly metadata: Readonly<Record<string, string>>
+  readonly requestId: string
+}
+
+/** One start of a job on a worker. Without `outcome` it still runs, or its worker was lost. */
+export interface AttemptRecord {
+  readonly attempt: number
+  readonly hop: number
+  readonly class: string
+  readonly worker: string
+  readonly startedAt: number
+  readonly deployment?: string
+  readonly endedAt?: number
+  readonly outcome?: 'completed' | 'failed' | 'cancelled' | 'expired' | 'requeued' | 'retried' | 'fallback' | 'lost'
+  readonly error?: ErrorDetail
+}
+
+/** The live state of a job in Redis, beside its specification. */
+export interface JobRecord {
+  readonly spec: JobSpec
+  readonly status: JobStatus
+  readonly hop: number
+  /** Number of the latest attempt; 0 before the first. */
+  readonly attempt: number
+  /** Attempts that count against the bound: requeues are taken back. */
+  readonly tries: number
+  readonly cancelRequested: boolean
+  readonly attempts: readonly AttemptRecord[]
+}
+
+/** What a worker reports for the record of truth. `start` is sent for asynchronous jobs only. */
+export type OutcomeMessage = StartMessage | EndMessage
+
+export interface StartMessage {
+  readonly kind: 'start'
+  readonly jobId: string
+  readonly attempt: number
+  readonly at: number
+}
+
+export interface EndMessage {
+  readonly kind: 'end'
+  readonly jobId: string
+  readonly status: TerminalStatus
+  readonly type: JobType
+  readonly operation: Operation
+  readonly mode: 'interactive' | 'async'
+  readonly tier: Tier
+  readonly owner: string
+  readonly model: string
+  readonly class: string
+  readonly requestId: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly createdAt: number
+  readonly endedAt: number
+  readonly attempts: readonly AttemptRecord[]
+  readonly deployment?: string
+  readonly timings?: EndTimings
+  readonly usage?: TokenUsage
+  /** Null: the price is not known. */
+  readonly costMicroUsd: number | null
+  readonly error?: ErrorDetail
+  readonly finishReason?: string
+  /** Present when the job keeps its result. */
+  readonly result?: unknown
+}
