@@ -1,0 +1,111 @@
+import type { Counter, Family, Gauge, Histogram, Metrics } from './metrics.ts'
+
+/** From the blink of a cached answer to ten minutes of summarizing. */
+const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
+const waitBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800]
+
+/** Every metric of inferq by one name, so that all services and dashboards mean the same. Labels are bounded. */
+export interface InferqMetrics {
+  /** Jobs that reached a terminal state. `outcome`: completed, failed, cancelled, expired. */
+  readonly jobs: Family<Counter, 'model_class' | 'model' | 'type' | 'outcome'>
+  /** From accepted to the first attempt's start. */
+  readonly jobQueueSeconds: Family<Histogram, 'model_class' | 'type'>
+  /** From accepted to the terminal state. */
+  readonly jobDurationSeconds: Family<Histogram, 'model_class' | 'type' | 'outcome'>
+  /** From the attempt's start to its first token. */
+  readonly timeToFirstTokenSeconds: Family<Histogram, 'model_class' | 'model'>
+  /** `direction`: prompt or completion. */
+  readonly tokens: Family<Counter, 'model_class' | 'model' | 'direction'>
+  /** Jobs that wait: waiting, prioritized and delayed. */
+  readonly queueDepth: Family<Gauge, 'model_class'>
+  /** Age of the oldest waiting job. */
+  readonly queueOldestSeconds: Family<Gauge, 'model_class'>
+  /** Jobs put back without counting a failure. `reason`: no_room, draining, backend_busy, circuit_open. */
+  readonly requeues: Family<Counter, 'model_class' | 'reason'>
+  /** Attempts that ended. `outcome`: completed, or the error's code. */
+  readonly attempts: Family<Counter, 'model_class' | 'deployment' | 'outcome'>
+  readonly workerInFlight: Family<Gauge, 'model_class'>
+  /** What the worker's gate allows in flight now. */
+  readonly workerLimit: Family<Gauge, 'model_class'>
+  /** HTTP requests answered. `route`: the pattern, never the path. `status`: the code. */
+  readonly httpRequests: Family<Counter, 'route' | 'method' | 'status'>
+  readonly httpRequestSeconds: Family<Histogram, 'route'>
+  /** Event streams open to readers. */
+  readonly openStreams: Family<Gauge, 'dialect'>
+}
+
+/** Defines inferq's metrics on a registry. Once per registry: a second call throws. */
+export function createInferqMetrics(metrics: Metrics): InferqMetrics {
+  return {
+    jobs: metrics.counter({
+      name: 'inferq_jobs_total',
+      help: 'Jobs that reached a terminal state',
+      labels: ['model_class', 'model', 'type', 'outcome'],
+    }),
+    jobQueueSeconds: metrics.histogram({
+      name: 'inferq_job_queue_seconds',
+      help: 'Time from accepting a job to the start of its first attempt',
+      labels: ['model_class', 'type'],
+      buckets: waitBuckets,
+    }),
+    jobDurationSeconds: metrics.histogram({
+      name: 'inferq_job_duration_seconds',
+      help: 'Time from accepting a job to its terminal state',
+      labels: ['model_class', 'type', 'outcome'],
+      buckets: secondsBuckets,
+    }),
+    timeToFirstTokenSeconds: metrics.histogram({
+      name: 'inferq_time_to_first_token_seconds',
+      help: 'Time from the start of an attempt to its first token',
+      labels: ['model_class', 'model'],
+      buckets: secondsBuckets,
+    }),
+    tokens: metrics.counter({
+      name: 'inferq_tokens_total',
+      help: 'Tokens read and generated',
+      labels: ['model_class', 'model', 'direction'],
+    }),
+    queueDepth: metrics.gauge({ name: 'inferq_queue_depth', help: 'Jobs that wait', labels: ['model_class'] }),
+    queueOldestSeconds: metrics.gauge({
+      name: 'inferq_queue_oldest_seconds',
+      help: 'Age of the oldest waiting job',
+      labels: ['model_class'],
+    }),
+    requeues: metrics.counter({
+      name: 'inferq_requeues_total',
+      help: 'Jobs put back without counting a failure',
+      labels: ['model_class', 'reason'],
+    }),
+    attempts: metrics.counter({
+      name: 'inferq_attempts_total',
+      help: 'Attempts that ended',
+      labels: ['model_class', 'deployment', 'outcome'],
+    }),
+    workerInFlight: metrics.gauge({
+      name: 'inferq_worker_in_flight',
+      help: 'Jobs this worker is running',
+      labels: ['model_class'],
+    }),
+    workerLimit: metrics.gauge({
+      name: 'inferq_worker_limit',
+      help: 'Jobs this worker may run at once',
+      labels: ['model_class'],
+    }),
+    httpRequests: metrics.counter({
+      name: 'inferq_http_requests_total',
+      help: 'HTTP requests answered',
+      labels: ['route', 'method', 'status'],
+    }),
+    httpRequestSeconds: metrics.histogram({
+      name: 'inferq_http_request_seconds',
+      help: 'Time from the head of a request to the end of its answer',
+      labels: ['route'],
+      buckets: secondsBuckets,
+    }),
+    openStreams: metrics.gauge({
+      name: 'inferq_open_streams',
+      help: 'Event streams open to readers',
+      labels: ['dialect'],
+    }),
+  }
+}
