@@ -1,0 +1,48 @@
+import type { Engine } from '../engine.ts'
+import { RequestError } from '../errors.ts'
+import type { Exchange } from '../exchange.ts'
+import type { RequestLog } from '../request-log.ts'
+import { parseScriptPatch, ScriptError } from '../script-parse.ts'
+import { decodeName, parseBody } from './fields.ts'
+import { allow } from './openai.ts'
+import { jsonType } from './openai-common.ts'
+
+const modelsPath = '/__sim/models/'
+
+/** Everything under `/__sim`: what a test sets and sees. Throws a RequestError. */
+export function answerControl(
+  engine: Engine,
+  log: RequestLog,
+  exchange: Exchange,
+  method: string,
+  query: URLSearchParams,
+): void {
+  const { path } = exchange
+  if (path === '/__sim/stats') {
+    allow(method, 'GET')
+    const requests = query.get('requests') === '1' ? { requests: log.records() } : {}
+    exchange.send(200, jsonType, JSON.stringify({ ...engine.stats(), ...requests }))
+  } else if (path === '/__sim/reset') {
+    allow(method, 'POST')
+    engine.reset()
+    log.clear()
+    exchange.send(200, jsonType, '{"reset":true}')
+  } else if (path.startsWith(modelsPath) && path.length > modelsPath.length) {
+    allow(method, 'GET', 'POST', 'DELETE')
+    const name = decodeName(path.slice(modelsPath.length))
+    if (method === 'POST') patchModel(engine, name, exchange.bodyText)
+    if (method === 'DELETE') engine.models.forget(name)
+    exchange.send(200, jsonType, JSON.stringify({ model: name, script: engine.models.scriptOf(name) }))
+  } else {
+    throw new RequestError(404, `No such control: ${path}.`)
+  }
+}
+
+function patchModel(engine: Engine, name: string, bodyText: string): void {
+  try {
+    engine.models.patch(name, parseScriptPatch(parseBody(bodyText), 'script'))
+  } catch (error) {
+    if (!(error instanceof ScriptError)) throw error
+    throw new RequestError(400, error.message, { param: error.field, code: error.code })
+  }
+}
