@@ -1,0 +1,52 @@
+-- Starts an attempt, unless the job has moved on, ended, or may not start. Its first entry fences every earlier attempt.
+-- KEYS[1] the job's record, KEYS[2] its log, KEYS[3] the outcome stream
+-- ARGV[1] job id, ARGV[2] hop of the queue's job, ARGV[3] bound of tries, ARGV[4] now (ms)
+-- ARGV[5] the attempt's record (JSON), ARGV[6] payload of the entry (JSON), ARGV[7] channel prefix
+-- Returns { verdict, attempt, next seq, record }; the record is a flat list of fields as before this call.
+local record = redis.call('HGETALL', KEYS[1])
+if #record == 0 then
+  return { 'unknown', 0, 0, record }
+end
+local job = {}
+for i = 1, #record, 2 do
+  job[record[i]] = record[i + 1]
+end
+if job.status ~= 'queued' and job.status ~= 'in_progress' then
+  return { 'ended', 0, 0, record }
+end
+if tonumber(job.hop) ~= tonumber(ARGV[2]) then
+  return { 'superseded', 0, 0, record }
+end
+if job.cancel then
+  return { 'cancelled', 0, 0, record }
+end
+local now = tonumber(ARGV[4])
+if now > tonumber(job.finish_by) or (job.attempt == '0' and now > tonumber(job.start_by)) then
+  return { 'expired', 0, 0, record }
+end
+if tonumber(job.tries) >= tonumber(ARGV[3]) then
+  return { 'exhausted', 0, 0, record }
+end
+local attempt = tonumber(job.attempt) + 1
+local seq = 0
+-- What an attempt that was lost or put back has shown is void now, and every reader has to be told.
+local shown = false
+if attempt > 1 then
+  for _, entry in ipairs(redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 2)) do
+    local kind = entry[2][1]
+    shown = shown or kind == 't' or kind == 'd'
+  end
+end
+redis.call('HSET', KEYS[1], 'status', 'in_progress', 'attempt', attempt, 'tries', tonumber(job.tries) + 1, 'a:' .. attempt, ARGV[5])
+redis.call('XADD', KEYS[2], attempt .. '-0', 's', ARGV[6])
+publish(ARGV[7], job.watch, ARGV[1], attempt .. '-0', 's', ARGV[6])
+if shown then
+  seq = 1
+  redis.call('XADD', KEYS[2], attempt .. '-1', 'x', '')
+  publish(ARGV[7], job.watch, ARGV[1], attempt .. '-1', 'x', '')
+end
+if attempt == 1 and job.mode == 'async' then
+  redis.call('XADD', KEYS[3], '*', 'm',
+    '{"kind":"start","jobId":"' .. ARGV[1] .. '","attempt":1,"at":' .. ARGV[4] .. '}')
+end
+return { 'begun', attempt, seq + 1, record }

@@ -1,0 +1,69 @@
+import type { JobSpec, LogEntry } from '@inferq/contracts'
+import { createId, createSystemClock } from '@inferq/runtime'
+import { createTestRedis, type TestRedis } from '@inferq/testkit'
+import type { Redis } from 'ioredis'
+import { createTokenLog, type TokenLog } from '../src/index.ts'
+
+export const clock = createSystemClock()
+
+export interface Bench {
+  readonly server: TestRedis
+  readonly redis: Redis
+  readonly tokenLog: TokenLog
+}
+
+export async function createBench(): Promise<Bench> {
+  const server = createTestRedis()
+  const redis = await server.connect()
+  return { server, redis, tokenLog: createTokenLog({ redis, keys: server.keys, clock }) }
+}
+
+export function createSpec(overrides: Partial<JobSpec> = {}): JobSpec {
+  const now = Date.now()
+  return {
+    id: createId('job'),
+    type: 'completion',
+    operation: 'chat',
+    request: { model: 'm', messages: [] },
+    model: 'm',
+    candidates: [
+      { model: 'm', class: 'first', deployments: ['m/1'] },
+      { model: 'm', class: 'second', deployments: ['m/2'] },
+    ],
+    owner: 'master',
+    tier: 'default',
+    mode: 'async',
+    stream: true,
+    keepResult: true,
+    createdAt: now,
+    startBy: now + 60_000,
+    finishBy: now + 60_000,
+    metadata: {},
+    requestId: 'req',
+    ...overrides,
+  }
+}
+
+export async function begin(tokenLog: TokenLog, jobId: string, hop = 0, maxTries = 3) {
+  const result = await tokenLog.begin(jobId, { hop, class: 'first', worker: 'w', maxTries })
+  if (result.kind !== 'begun') throw new Error(`begin said ${result.kind}`)
+  const attempt = {
+    attempt: result.attempt,
+    hop,
+    class: 'first',
+    worker: 'w',
+    startedAt: Date.now(),
+  }
+  return { ...result, attempt, writer: tokenLog.writer(jobId, result.attempt, result.nextSeq) }
+}
+
+export function ids(entries: readonly LogEntry[] | null): string[] {
+  return (entries ?? []).map((entry) => `${entry.attempt}-${entry.seq} ${entry.kind}`)
+}
+
+export function textOf(entries: readonly LogEntry[]): string {
+  return entries
+    .filter((entry) => entry.kind === 't')
+    .map((entry) => entry.payload)
+    .join('')
+}
