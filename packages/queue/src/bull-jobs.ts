@@ -1,0 +1,46 @@
+import type { JobType, Tier } from '@inferq/contracts'
+import type { JobsOptions } from 'bullmq'
+import type { JobReference } from './job-queue.ts'
+
+/** What BullMQ stores as a job's data. The job itself lies in its record. */
+export interface BullData {
+  readonly tier: Tier
+}
+
+/**
+ * Priorities of BullMQ go from 1 (first) to 2,097,151; 0 would overtake all. Each tier has a band of its own, and within
+ * a band the order of arrival decides.
+ */
+const priorityOfTier: Readonly<Record<Tier, number>> = { priority: 1, default: 700_000, flex: 1_400_000 }
+
+/** Redeliveries after a processor that threw. Far above the bound of tries, which ends a job with an outcome first. */
+const redeliveries = 1_000
+const redeliveryDelayMs = 1_000
+
+/** Deterministic, so that adding a job twice adds it once. */
+export function bullId(reference: Pick<JobReference, 'jobId' | 'hop'>): string {
+  return `${reference.jobId}-${reference.hop}`
+}
+
+export function bullOptions(reference: JobReference, delayMs: number): JobsOptions {
+  return {
+    jobId: bullId(reference),
+    priority: priorityOfTier[reference.tier],
+    attempts: redeliveries,
+    backoff: { type: 'fixed', delay: redeliveryDelayMs },
+    removeOnComplete: true,
+    removeOnFail: true,
+    ...(delayMs > 0 ? { delay: delayMs } : {}),
+  }
+}
+
+export function referenceOf(id: string, name: string, data: BullData, modelClass: string): JobReference {
+  const dash = id.lastIndexOf('-')
+  return {
+    jobId: id.slice(0, dash),
+    hop: Number(id.slice(dash + 1)),
+    type: name as JobType,
+    class: modelClass,
+    tier: data.tier,
+  }
+}

@@ -1,0 +1,94 @@
+import { InferqError, type RedisKeys } from '@inferq/contracts'
+import { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { type BullData, bullId, bullOptions } from './bull-jobs.ts'
+import type { CancelBroadcast, JobQueue } from './job-queue.ts'
+
+export interface JobQueueOptions {
+  /** Commands only. Without an offline queue, so that a producer hears at once that Redis is away. */
+  readonly redis: Redis
+  readonly keys: RedisKeys
+  readonly log: { warn(fields: object, event: string): void }
+}
+
+/** Nobody reads BullMQ's events here: the token log tells more. It insists on a stream, so keep it short. */
+const eventsKept = 100
+
+/** The producing side over BullMQ: one queue per model class, made when it is first used. */
+export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue {
+  const queues = new Map<string, Queue<BullData>>()
+
+  const queueOf = (modelClass: string): Queue<BullData> => {
+    let queue = queues.get(modelClass)
+    if (queue === undefined) {
+      queue = new Queue<BullData>(keys.queueName(modelClass), {
+        connection: redis,
+        prefix: keys.queuePrefix(modelClass),
+        streams: { events: { maxLen: eventsKept } },
+        skipWaitingForReady: true,
+      })
+      queue.on('error', (error) => log.warn({ class: modelClass, error: error.message }, 'queue-error'))
+      queues.set(modelClass, queue)
+    }
+    return queue
+  }
+
+  return {
+    async enqueue(reference, delayMs = 0) {
+      await queueOf(reference.class)
+        .add(reference.type, { tier: reference.tier }, bullOptions(reference, delayMs))
+        .catch(toUnavailable)
+    },
+
+    async position(reference) {
+      const queue = queueOf(reference.class)
+      const id = bullId(reference)
+      const [rank, ahead] = await Promise.all([
+        redis.zrank(queue.toKey('prioritized'), id),
+        redis.llen(queue.toKey('wait')),
+      ]).catch(toUnavailable)
+      return rank === null ? null : ahead + rank + 1
+    },
+
+    async remove(reference) {
+      const queue = queueOf(reference.class)
+      const id = bullId(reference)
+      const existed = await redis.exists(queue.toKey(id)).catch(toUnavailable)
+      if (existed === 0) return 'absent'
+      return (await queue.remove(id).catch(toUnavailable)) === 1 ? 'removed' : 'active'
+    },
+
+    async depth(modelClass) {
+      const counts = await queueOf(modelClass)
+        .getJobCounts('wait', 'prioritized', 'active', 'delayed')
+        .catch(toUnavailable)
+      return {
+        class: modelClass,
+        waiting: (counts['wait'] ?? 0) + (counts['prioritized'] ?? 0),
+        active: counts['active'] ?? 0,
+        delayed: counts['delayed'] ?? 0,
+      }
+    },
+
+    async close() {
+      await Promise.all([...queues.values()].map((queue) => queue.close()))
+      queues.clear()
+    },
+  }
+}
+
+/** Publishes cancellations; every worker listens. */
+export function createCancelBroadcast({ redis, keys }: Pick<JobQueueOptions, 'redis' | 'keys'>): CancelBroadcast {
+  return {
+    async announce(jobId) {
+      await redis.publish(keys.cancellations(), jobId).catch(toUnavailable)
+    },
+  }
+}
+
+function toUnavailable(cause: unknown): never {
+  throw new InferqError(
+    { code: 'service_unavailable', message: 'The queue is not available.', retryAfterSeconds: 1 },
+    { cause },
+  )
+}
