@@ -1,0 +1,6 @@
+export { type DetectedBackend, type DetectedModel, simulatedModels } from './detected.ts'
+export { type Fault, formatFault } from './fault.ts'
+export * from './inferq-config.ts'
+export { maskConfig } from './mask.ts'
+export { type ConfigInput, type ConfigResult, configFromBackends, parseConfig } from './parse-config.ts'
+export { ollamaBaseUrl, openaiBaseUrl, vllmBaseUrl } from './upstream.ts'

@@ -1,0 +1,3 @@
+export { decideAfterFailure, type FailureDecision, type FailureFacts } from './after-failure.ts'
+export { chooseDeployment } from './choose-deployment.ts'
+export { createRoutes, type Route, type Routes } from './routes.ts'
