@@ -1,0 +1,89 @@
+import type { JobSpec } from '@inferq/contracts'
+import { createBatcher } from './batcher.ts'
+import type { Database } from './database.ts'
+import { isRowFault } from './errors.ts'
+import { cleanText, jsonbText, jsonText, timestamp } from './postgres-text.ts'
+import type { Store } from './store.ts'
+
+const batchLimits = { maxItems: 1_000, maxWaiting: 20_000 }
+
+export interface Acceptance {
+  readonly methods: Pick<Store, 'insertAccepted' | 'markEnqueued'>
+  /** Resolves when no commit is under way. */
+  idle(): Promise<void>
+}
+
+/** What a submit writes: the job's row, then the mark that it is in its queue. Both in batches over concurrent calls. */
+export function createAcceptance(database: Database, options: { readonly relayAfterMs: number }): Acceptance {
+  const inserts = createBatcher<JobSpec>({
+    ...batchLimits,
+    run: (specs) => insertJobs(database, specs, options.relayAfterMs),
+    isItemFault: isRowFault,
+  })
+  const marks = createBatcher<string>({
+    ...batchLimits,
+    run: (jobIds) => setEnqueued(database, jobIds),
+    isItemFault: isRowFault,
+  })
+  return {
+    methods: {
+      insertAccepted: (specs) => inserts.add(specs),
+      markEnqueued: (jobIds) => marks.add(jobIds),
+    },
+    async idle() {
+      await inserts.idle()
+      await marks.idle()
+    },
+  }
+}
+
+/** Rows travel as one JSON array, their JSON columns as strings in it: the cheapest way on both servers, see the README. */
+async function insertJobs(database: Database, specs: readonly JobSpec[], relayAfterMs: number): Promise<void> {
+  await database.run({
+    name: 'insert-accepted',
+    text: `
+      insert into jobs (id, type, operation, mode, tier, owner, model, class, status, stream, keep_result, request_id,
+        metadata, candidates, request, created_at, start_by, finish_by, relay_at)
+      select id, type, operation, mode, tier, owner, model, class, 'queued', stream, keep_result, request_id,
+        metadata::jsonb, candidates::jsonb, request::json, created_at, start_by, finish_by,
+        now() + $2 * interval '1 millisecond'
+      from json_to_recordset($1) as input (id text, type text, operation text, mode text, tier text, owner text,
+        model text, class text, stream boolean, keep_result boolean, request_id text, metadata text, candidates text,
+        request text, created_at timestamptz, start_by timestamptz, finish_by timestamptz)
+      on conflict (id) do nothing`,
+    values: [JSON.stringify(specs.map(toInput)), relayAfterMs],
+  })
+}
+
+function toInput(spec: JobSpec): Readonly<Record<string, unknown>> {
+  return {
+    id: cleanText(spec.id),
+    type: spec.type,
+    operation: spec.operation,
+    mode: spec.mode,
+    tier: spec.tier,
+    owner: cleanText(spec.owner),
+    model: cleanText(spec.model),
+    class: cleanText(spec.candidates[0]?.class ?? ''),
+    stream: spec.stream,
+    keep_result: spec.keepResult,
+    request_id: cleanText(spec.requestId),
+    metadata: jsonbText(spec.metadata),
+    candidates: jsonbText(spec.candidates),
+    request: jsonText(spec.request),
+    created_at: timestamp(spec.createdAt),
+    start_by: timestamp(spec.startBy),
+    finish_by: timestamp(spec.finishBy),
+  }
+}
+
+async function setEnqueued(database: Database, jobIds: readonly string[]): Promise<void> {
+  await database.run({
+    name: 'mark-enqueued',
+    text: `
+      update jobs set enqueued_at = now()
+      from json_array_elements_text($1) as marked (id)
+      where jobs.id = marked.id and jobs.enqueued_at is null and jobs.status in ('queued', 'in_progress')`,
+    values: [JSON.stringify(jobIds)],
+  })
+}

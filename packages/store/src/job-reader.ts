@@ -1,0 +1,75 @@
+import { InferqError } from '@inferq/contracts'
+import type { Database } from './database.ts'
+import { timestamp } from './postgres-text.ts'
+import type { JobListQuery, JobLookup, JobPage, Store } from './store.ts'
+import { type JobRow, jobColumns, type StoredJob, toStoredJob } from './stored-job.ts'
+
+/** What ingress reads for clients: always within one owner. */
+export function createJobReader(database: Database): Pick<Store, 'getJob' | 'listJobs'> {
+  return {
+    getJob: (jobId, owner) => getJob(database, jobId, owner),
+    listJobs: (owner, query) => listJobs(database, owner, query),
+  }
+}
+
+/** The bill outlives the job, so it tells a job past its retention from one that never was. */
+async function getJob(database: Database, jobId: string, owner: string): Promise<JobLookup> {
+  if (jobId.includes('\0') || owner.includes('\0')) return { kind: 'unknown' }
+  const [row] = await database.run<JobRow & { readonly billed: boolean }>({
+    name: 'get-job',
+    text: `
+      select ${jobColumns}, j.result, u.job_id is not null as billed
+      from (select $1 as id, $2 as owner) as wanted
+      left join jobs j on j.id = wanted.id and j.owner = wanted.owner
+      left join usage u on u.job_id = wanted.id and u.owner = wanted.owner`,
+    values: [jobId, owner],
+  })
+  if (row === undefined) return { kind: 'unknown' }
+  if (row.id !== null) return { kind: 'found', job: toStoredJob(row) }
+  return { kind: row.billed ? 'gone' : 'unknown' }
+}
+
+async function listJobs(database: Database, owner: string, query: JobListQuery): Promise<JobPage> {
+  const after = query.after === undefined ? null : parseCursor(query.after)
+  const rows = await database.run<JobRow>({
+    name: 'list-jobs',
+    text: `
+      select ${jobColumns}
+      from jobs j left join usage u on u.job_id = j.id
+      where j.owner = $1
+        and ($3::timestamptz is null or (j.created_at, j.id) < ($3, $4))
+        and ($5::text is null or j.status = $5)
+        and ($6::text is null or j.type = $6)
+        and ($7::text is null or j.model = $7)
+        and ($8::text is null or j.class = $8)
+      order by j.created_at desc, j.id desc
+      limit $2`,
+    values: [
+      owner,
+      query.limit + 1,
+      after === null ? null : timestamp(after.createdAt),
+      after?.id ?? null,
+      query.status ?? null,
+      query.type ?? null,
+      query.model ?? null,
+      query.class ?? null,
+    ],
+  })
+  const jobs = rows.slice(0, query.limit).map(toStoredJob)
+  const last = jobs.at(-1)
+  return { jobs, next: rows.length > query.limit && last !== undefined ? formatCursor(last) : null }
+}
+
+/** Where the next page starts: `<created at, ms>.<id>`. */
+function formatCursor(job: StoredJob): string {
+  return `${job.createdAt}.${job.id}`
+}
+
+function parseCursor(cursor: string): { readonly createdAt: number; readonly id: string } {
+  const match = /^(\d{1,14})\.([\w-]{1,180})$/.exec(cursor)
+  const [, createdAt, id] = match ?? []
+  if (createdAt === undefined || id === undefined) {
+    throw new InferqError({ code: 'invalid_value', message: '`after` must be the `next` of a list.', param: 'after' })
+  }
+  return { createdAt: Number(createdAt), id }
+}

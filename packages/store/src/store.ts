@@ -1,0 +1,138 @@
+import type { EndMessage, JobSpec, JobStatus, JobType, OutcomeMessage } from '@inferq/contracts'
+import type { Log } from '@inferq/runtime'
+import { createAcceptance } from './acceptance.ts'
+import { createDatabase } from './database.ts'
+import { createJobReader } from './job-reader.ts'
+import { migrate, readMigrations } from './migrate.ts'
+import { commitOutcomes } from './outcome-commit.ts'
+import type { StoredJob } from './stored-job.ts'
+import { createUpkeep } from './upkeep.ts'
+
+export interface StoreOptions {
+  /** `postgres://user:password@host:port/database`; a unix socket is `?host=/directory`. */
+  readonly url: string
+  readonly log: Log
+  /** Connections of this process. Default 8. */
+  readonly maxConnections?: number
+  /** For every statement, the wait for a connection included. Default 10 s. */
+  readonly statementTimeoutMs?: number
+  /** How long the submitting process has to enqueue what it accepted before the relay does it. Default 2 s. */
+  readonly relayAfterMs?: number
+}
+
+/**
+ * The record of truth. Every method throws InferqError `service_unavailable` when Postgres does not answer (the statement
+ * may have been done then; each is safe to repeat), and `internal_error` when it refuses.
+ */
+export interface Store {
+  /** Brings the schema forward to this code. Any number of processes may call it at once. Gives what it applied. */
+  migrate(): Promise<readonly number[]>
+  /** Resolves when Postgres answers. */
+  ping(): Promise<void>
+
+  // Submitting
+  /**
+   * Commits asynchronous jobs, all of the call or none; a job that is there already is left as it is. When it resolves,
+   * they survive everything. Concurrent calls share a commit.
+   */
+  insertAccepted(specs: readonly JobSpec[]): Promise<void>
+  /** The jobs are in their queues, so that the relay leaves them alone. Not doing it, or late, is harmless. */
+  markEnqueued(jobIds: readonly string[]): Promise<void>
+
+  // Reading
+  getJob(jobId: string, owner: string): Promise<JobLookup>
+  /** Newest first. Throws `invalid_value` for an `after` that no list gave. */
+  listJobs(owner: string, query: JobListQuery): Promise<JobPage>
+
+  // Recording
+  /** Records starts and ends. Idempotent, in any order. Rejects without having recorded only when Postgres is away. */
+  commitOutcomes(messages: readonly OutcomeMessage[]): Promise<CommitReport>
+
+  // Keeping up
+  /** Takes jobs that were accepted and perhaps not enqueued; for `leaseMs` nobody else gets them. Oldest first. */
+  claimUnqueued(options: { readonly limit: number; readonly leaseMs: number }): Promise<readonly JobSpec[]>
+  /** Jobs that have not ended in time: not started by their `startBy` (as far as is known here), or past `finishBy`. */
+  findOverdue(options: { readonly now: number; readonly limit: number }): Promise<readonly StoredJob[]>
+  /** Ids, ascending, of jobs enqueued at least `enqueuedForMs` ago that have not ended. */
+  findOpen(options: {
+    readonly after: string
+    readonly limit: number
+    readonly enqueuedForMs: number
+  }): Promise<readonly string[]>
+  /** Of these jobs those that have not ended, with all it takes to run them. */
+  openSpecs(jobIds: readonly string[]): Promise<readonly JobSpec[]>
+  /** Jobs that were lost and are in their queues again: queued, as if just enqueued. */
+  markRequeued(jobIds: readonly string[]): Promise<void>
+  /** Deletes jobs that ended before `endedBefore` (ms), at most `limit`; gives how many. Their usage stays. */
+  deleteEnded(options: { readonly endedBefore: number; readonly limit: number }): Promise<number>
+
+  /** Waits for commits under way, then closes. */
+  close(): Promise<void>
+}
+
+export type JobLookup =
+  | { readonly kind: 'found'; readonly job: StoredJob }
+  /** It was the owner's, and is past its retention. */
+  | { readonly kind: 'gone' }
+  /** There is none, or it is not the owner's. */
+  | { readonly kind: 'unknown' }
+
+export interface JobListQuery {
+  readonly limit: number
+  /** `next` of an earlier page. */
+  readonly after?: string
+  readonly status?: JobStatus
+  readonly type?: JobType
+  readonly model?: string
+  readonly class?: string
+}
+
+export interface JobPage {
+  /** Without results. */
+  readonly jobs: readonly StoredJob[]
+  /** Opaque; null on the last page. */
+  readonly next: string | null
+}
+
+export interface CommitReport {
+  /**
+   * Ends that this call recorded. Each job's end is in one report, however often it is delivered; in none when Postgres
+   * recorded it and its reply was lost.
+   */
+  readonly ended: readonly EndMessage[]
+  /** What Postgres will never take, with the reason. */
+  readonly rejected: readonly RejectedOutcome[]
+}
+
+export interface RejectedOutcome {
+  readonly message: OutcomeMessage
+  readonly reason: string
+}
+
+const migrationTimeoutMs = 120_000
+
+/** Opens a pool (connections are made when needed) and puts the functions of this package over it. */
+export function createStore(options: StoreOptions): Store {
+  const { url, log, maxConnections = 8, statementTimeoutMs = 10_000, relayAfterMs = 2_000 } = options
+  const database = createDatabase({ url, log, maxConnections, statementTimeoutMs })
+  const acceptance = createAcceptance(database, { relayAfterMs })
+  let closed: Promise<void> | undefined
+
+  return {
+    async migrate() {
+      const migrations = await readMigrations()
+      return migrate(database, migrations, { log, timeoutMs: migrationTimeoutMs })
+    },
+    async ping() {
+      await database.run({ name: 'ping', text: 'select 1' })
+    },
+    ...acceptance.methods,
+    ...createJobReader(database),
+    ...createUpkeep(database),
+    commitOutcomes: (messages) => commitOutcomes(database, log, messages),
+    close() {
+      closed ??= acceptance.idle().then(() => database.close())
+      return closed
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import type { Database } from './database.ts'
+import { timestamp } from './postgres-text.ts'
+import type { Store } from './store.ts'
+import { type JobRow, jobColumns, type SpecRow, specColumns, toJobSpec, toStoredJob } from './stored-job.ts'
+
+type Upkeep = Pick<Store, 'claimUnqueued' | 'findOverdue' | 'findOpen' | 'openSpecs' | 'markRequeued' | 'deleteEnded'>
+
+/** What the controllers do so that no job is forgotten and no table grows for ever. Each is safe for several at once. */
+export function createUpkeep(database: Database): Upkeep {
+  return {
+    async claimUnqueued({ limit, leaseMs }) {
+      const rows = await database.run<SpecRow>({
+        name: 'claim-unqueued',
+        text: `
+          with due as (
+            select id from jobs
+            where enqueued_at is null and status = 'queued' and relay_at <= now()
+            order by relay_at limit $1
+            for update skip locked
+          ), claimed as (
+            update jobs set relay_at = now() + $2 * interval '1 millisecond'
+            from due where jobs.id = due.id
+            returning jobs.*
+          )
+          select ${specColumns} from claimed order by created_at, id`,
+        values: [limit, leaseMs],
+      })
+      return rows.map(toJobSpec)
+    },
+
+    async findOverdue({ now, limit }) {
+      const rows = await database.run<JobRow>({
+        name: 'find-overdue',
+        // The expression is that of the index jobs_due.
+        text: `
+          select ${jobColumns}
+          from jobs j left join usage u on u.job_id = j.id
+          where j.status in ('queued', 'in_progress')
+            and (case when j.status = 'queued' then least(j.start_by, j.finish_by) else j.finish_by end) < $1
+          order by case when j.status = 'queued' then least(j.start_by, j.finish_by) else j.finish_by end
+          limit $2`,
+        values: [timestamp(now), limit],
+      })
+      return rows.map(toStoredJob)
+    },
+
+    async findOpen({ after, limit, enqueuedForMs }) {
+      const rows = await database.run<{ readonly id: string }>({
+        name: 'find-open',
+        text: `
+          select id from jobs
+          where status in ('queued', 'in_progress') and id > $1 and enqueued_at <= now() - $3 * interval '1 millisecond'
+          order by id limit $2`,
+        values: [after, limit, enqueuedForMs],
+      })
+      return rows.map(({ id }) => id)
+    },
+
+    async openSpecs(jobIds) {
+      if (jobIds.length === 0) return []
+      const rows = await database.run<SpecRow>({
+        name: 'open-specs',
+        text: `
+          select ${specColumns} from jobs
+          where id in (select json_array_elements_text($1)) and status in ('queued', 'in_progress') and request is not null
+          order by created_at, id`,
+        values: [JSON.stringify(jobIds)],
+      })
+      return rows.map(toJobSpec)
+    },
+
+    async markRequeued(jobIds) {
+      if (jobIds.length === 0) return
+      await database.run({
+        name: 'mark-requeued',
+        text: `
+          update jobs set status = 'queued', enqueued_at = now()
+          where id in (select json_array_elements_text($1)) and status in ('queued', 'in_progress')`,
+        values: [JSON.stringify(jobIds)],
+      })
+    },
+
+    async deleteEnded({ endedBefore, limit }) {
+      const rows = await database.run<{ readonly id: string }>({
+        name: 'delete-ended',
+        text: `
+          delete from jobs where id in (
+            select id from jobs where ended_at < $1 order by ended_at limit $2 for update skip locked
+          )
+          returning id`,
+        values: [timestamp(endedBefore), limit],
+      })
+      return rows.length
+    },
+  }
+}

@@ -1,0 +1,422 @@
+import { createSilentLog } from '@inferq/runtime'
+import { until } from '@inferq/testkit'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createStore, type Store, type StoreOptions } from '../src/index.ts'
+import { type DatabaseServer, databaseKinds } from './support/database-servers.ts'
+import { endOf, jobSpec, startOf } from './support/jobs.ts'
+
+/** One suite over every kind of database. A test has owners of its own on a shared schema. */
+describe.each(databaseKinds())('the store on $name', ({ start }) => {
+  let server: DatabaseServer
+  let store: Store
+  let pool: pg.Pool
+
+  beforeAll(async () => {
+    server = await start()
+    store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs: 0 })
+    pool = new pg.Pool({ connectionString: server.url, max: 1 })
+    pool.on('error', () => {})
+    await until(
+      () =>
+        store.ping().then(
+          () => true,
+          () => false,
+        ),
+      { timeoutMs: 15_000 },
+    )
+    await store.migrate()
+  }, 60_000)
+
+  afterAll(async () => {
+    await pool?.end()
+    await store?.close()
+    await server?.stop()
+  })
+
+  const anotherStore = (options: Partial<StoreOptions> = {}): Store => {
+    const another = createStore({ url: server.url, log: createSilentLog(), ...options })
+    onTestFinished(() => another.close())
+    return another
+  }
+  const sql = async (text: string, values: unknown[] = []) => (await pool.query(text, values)).rows
+  const found = async (jobId: string, owner = 'owner') => {
+    const lookup = await store.getJob(jobId, owner)
+    if (lookup.kind !== 'found') throw new Error(`${jobId} is ${lookup.kind}`)
+    return lookup.job
+  }
+  const bills = (jobIds: readonly string[]) => sql('select * from usage where job_id = any($1)', [jobIds])
+
+  describe('accepting', () => {
+    it('keeps every field of an accepted job', async () => {
+      const spec = jobSpec({
+        metadata: { a: '1', ü: '😀' },
+        request: { prompt: 'x', n: 1e21, nested: { deep: [null, true] } },
+      })
+      await store.insertAccepted([spec])
+      expect(await store.openSpecs([spec.id])).toEqual([spec])
+      expect(await found(spec.id)).toMatchObject({
+        status: 'queued',
+        class: 'gpu',
+        createdAt: spec.createdAt,
+        startBy: spec.startBy,
+        enqueuedAt: null,
+        startedAt: null,
+        endedAt: null,
+        usage: null,
+        costMicroUsd: null,
+        attempts: [],
+        result: null,
+      })
+    })
+
+    it('keeps NUL and lone surrogates in a request, and replaces them where they are searched', async () => {
+      const strange = 'a\0b\ud800c\\u0000'
+      const spec = jobSpec({
+        request: { prompt: strange },
+        metadata: { note: strange, [strange]: 'key' },
+        requestId: 'r\0q',
+      })
+      await store.insertAccepted([spec])
+      const [stored] = await store.openSpecs([spec.id])
+      expect(stored?.request).toEqual({ prompt: strange })
+      expect(stored?.metadata).toEqual({ note: 'a\ufffdb\ufffdc\\u0000', 'a\ufffdb\ufffdc\\u0000': 'key' })
+      expect(stored?.requestId).toBe('r\ufffdq')
+    })
+
+    it('leaves a job as it is when it is inserted twice', async () => {
+      const spec = jobSpec()
+      await store.insertAccepted([spec])
+      await store.commitOutcomes([endOf(spec)])
+      await store.insertAccepted([spec, spec])
+      expect((await found(spec.id)).status).toBe('completed')
+    })
+
+    it('lets many submits share few commits', async () => {
+      const specs = Array.from({ length: 300 }, () => jobSpec({ owner: 'sharer' }))
+      await Promise.all(specs.map((spec) => store.insertAccepted([spec])))
+      const [counts] = await sql(
+        `select count(*)::int as jobs, count(distinct xmin::text)::int as commits from jobs where owner = 'sharer'`,
+      )
+      expect(counts.jobs).toBe(300)
+      expect(counts.commits).toBeLessThan(20)
+    })
+
+    it('refuses only the submit whose values are impossible', async () => {
+      const good = Array.from({ length: 20 }, () => jobSpec({ owner: 'neighbour' }))
+      const impossible = [jobSpec({ startBy: Number.NaN }), jobSpec({ finishBy: 8.6e15 })]
+      const submits = [...good.slice(0, 10), ...impossible, ...good.slice(10)].map((spec) =>
+        store.insertAccepted([spec]),
+      )
+      const outcomes = await Promise.allSettled(submits)
+      expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(2)
+      expect((await store.listJobs('neighbour', { limit: 100 })).jobs).toHaveLength(20)
+    })
+
+    it('takes all of a call or none', async () => {
+      const specs = [jobSpec({ owner: 'all-or-none' }), jobSpec({ owner: 'all-or-none', finishBy: 8.6e15 })]
+      await expect(store.insertAccepted(specs)).rejects.toThrow()
+      expect((await store.listJobs('all-or-none', { limit: 10 })).jobs).toEqual([])
+    })
+
+    it('keeps large requests of several processes apart', async () => {
+      const processes = [store, anotherStore(), anotherStore(), anotherStore()]
+      const specs = Array.from({ length: 60 }, (_, index) =>
+        jobSpec({ owner: 'large', request: { prompt: `${index}`.repeat(index % 2 === 0 ? 1 : 200_000) } }),
+      )
+      await Promise.all(
+        specs.map(async (spec, index) => {
+          const process = processes[index % processes.length] as Store
+          await process.insertAccepted([spec])
+          expect(await process.openSpecs([spec.id])).toEqual([spec])
+          await process.markEnqueued([spec.id])
+        }),
+      )
+      expect((await store.listJobs('large', { limit: 100 })).jobs).toHaveLength(60)
+    })
+  })
+
+  describe('relaying', () => {
+    it('gives each job that was not enqueued to one claimer until its lease ends', async () => {
+      const specs = Array.from({ length: 30 }, () => jobSpec({ owner: 'relay' }))
+      await store.insertAccepted(specs)
+      await store.markEnqueued(specs.slice(0, 5).map(({ id }) => id))
+      const claim = (leaseMs: number) => store.claimUnqueued({ limit: 1_000, leaseMs })
+      const claims = (await Promise.all([claim(60_000), claim(60_000), claim(60_000)])).flat()
+      const mine = claims.filter(({ owner }) => owner === 'relay').map(({ id }) => id)
+      expect(mine.toSorted()).toEqual(
+        specs
+          .slice(5)
+          .map(({ id }) => id)
+          .toSorted(),
+      )
+      expect(await claim(60_000)).toEqual([])
+    })
+
+    it('gives a job again when its claimer was not heard of', async () => {
+      const spec = jobSpec({ owner: 'again' })
+      await store.insertAccepted([spec])
+      const claimed = async () =>
+        (await store.claimUnqueued({ limit: 1_000, leaseMs: 0 })).filter(({ id }) => id === spec.id)
+      expect(await claimed()).toEqual([spec])
+      expect(await claimed()).toEqual([spec])
+      await store.markEnqueued([spec.id])
+      expect(await claimed()).toEqual([])
+    })
+
+    it('leaves a fresh job to the process that accepted it', async () => {
+      const patient = anotherStore({ relayAfterMs: 60_000 })
+      const spec = jobSpec()
+      await patient.insertAccepted([spec])
+      const claimed = await patient.claimUnqueued({ limit: 1_000, leaseMs: 0 })
+      expect(claimed.map(({ id }) => id)).not.toContain(spec.id)
+    })
+  })
+
+  describe('recording', () => {
+    it('records start and end of an asynchronous job, and forgets its prompt', async () => {
+      const spec = jobSpec()
+      await store.insertAccepted([spec])
+      await store.commitOutcomes([startOf(spec)])
+      expect(await found(spec.id)).toMatchObject({ status: 'in_progress', startedAt: spec.createdAt + 1_000 })
+
+      const end = endOf(spec)
+      expect(await store.commitOutcomes([end])).toEqual({ ended: [end], rejected: [] })
+      expect(await found(spec.id)).toMatchObject({
+        status: 'completed',
+        attempts: end.attempts,
+        deployment: 'gpu-1',
+        firstTokenAt: spec.createdAt + 1_200,
+        endedAt: end.endedAt,
+        usage: { promptTokens: 10, completionTokens: 20 },
+        costMicroUsd: 1_234,
+        finishReason: 'stop',
+        result: end.result,
+        candidates: spec.candidates,
+      })
+      expect(await sql('select request from jobs where id = $1', [spec.id])).toEqual([{ request: null }])
+    })
+
+    it('records an interactive job by its end alone', async () => {
+      const spec = jobSpec({ mode: 'interactive' })
+      const { result: _result, ...end } = endOf(spec, {
+        status: 'failed',
+        error: { code: 'upstream_timeout', message: 'slow' },
+      })
+      await store.commitOutcomes([end])
+      expect(await found(spec.id)).toMatchObject({
+        mode: 'interactive',
+        status: 'failed',
+        keepResult: false,
+        result: null,
+        error: { code: 'upstream_timeout', message: 'slow' },
+      })
+    })
+
+    it('says that tokens and cost are not known instead of zero', async () => {
+      const { usage: _usage, ...end } = endOf(jobSpec({ mode: 'interactive' }), { costMicroUsd: null })
+      await store.commitOutcomes([end])
+      expect(await found(end.jobId)).toMatchObject({ usage: null, costMicroUsd: null })
+      expect(await bills([end.jobId])).toMatchObject([{ prompt_tokens: null, cost_micro_usd: null }])
+    })
+
+    it('keeps the first end when ends and starts come twice and late', async () => {
+      const spec = jobSpec()
+      await store.insertAccepted([spec])
+      const end = endOf(spec)
+      const late = endOf(spec, { status: 'expired', endedAt: end.endedAt + 1 })
+      expect((await store.commitOutcomes([end, late])).ended).toEqual([end])
+      expect((await store.commitOutcomes([startOf(spec), end])).ended).toEqual([])
+      expect((await store.commitOutcomes([late])).ended).toEqual([])
+      expect((await store.commitOutcomes([startOf(spec)])).ended).toEqual([])
+      expect(await found(spec.id)).toMatchObject({ status: 'completed', endedAt: end.endedAt })
+      expect(await bills([spec.id])).toHaveLength(1)
+    })
+
+    it('reports each end once and bills it once when several controllers record the same', async () => {
+      const specs = Array.from({ length: 200 }, (_, index) =>
+        jobSpec({ mode: index % 2 === 0 ? 'interactive' : 'async' }),
+      )
+      await store.insertAccepted(specs.filter(({ mode }) => mode === 'async'))
+      const ends = specs.map((spec) => endOf(spec))
+      const reports = await Promise.all(
+        [ends, ends.toReversed(), [...ends.slice(100), ...ends.slice(0, 100)], ends.slice(50)].map((messages) =>
+          anotherStore({ maxConnections: 1 }).commitOutcomes(messages),
+        ),
+      )
+      const reported = reports.flatMap(({ ended }) => ended.map(({ jobId }) => jobId))
+      expect(reported.toSorted()).toEqual(specs.map(({ id }) => id).toSorted())
+      expect(await bills(specs.map(({ id }) => id))).toHaveLength(200)
+    })
+
+    it('keeps NUL and lone surrogates in a result, and replaces them where they are searched', async () => {
+      const strange = 'a\0b\udc00c'
+      const end = endOf(jobSpec({ mode: 'interactive' }), {
+        result: { text: strange },
+        error: { code: 'upstream_error', message: strange },
+        model: 'm\0',
+        finishReason: strange,
+        metadata: { note: strange },
+      })
+      expect(await store.commitOutcomes([end])).toMatchObject({ rejected: [] })
+      expect(await found(end.jobId)).toMatchObject({
+        result: { text: strange },
+        error: { message: 'a\ufffdb\ufffdc' },
+        model: 'm\ufffd',
+        metadata: { note: 'a\ufffdb\ufffdc' },
+      })
+    })
+
+    it('records a batch around outcomes that Postgres refuses, and those without their content', async () => {
+      const specs = Array.from({ length: 100 }, () => jobSpec())
+      await store.insertAccepted(specs)
+      const ends = specs.map((spec, index) =>
+        index % 33 === 5 ? endOf(spec, { usage: { promptTokens: 1.5, completionTokens: 2 ** 40 } }) : endOf(spec),
+      )
+      const report = await store.commitOutcomes(ends)
+      expect(report.rejected).toEqual([])
+      expect(report.ended).toHaveLength(100)
+      expect(await found(specs[5]?.id ?? '')).toMatchObject({
+        status: 'completed',
+        result: null,
+        usage: null,
+        error: { code: 'internal_error' },
+      })
+      expect(await found(specs[6]?.id ?? '')).toMatchObject({ usage: { promptTokens: 10 }, error: null })
+      expect(await bills(specs.map(({ id }) => id))).toHaveLength(100)
+    })
+
+    it('hands back what cannot be recorded at all', async () => {
+      const good = endOf(jobSpec({ mode: 'interactive' }))
+      const bad = endOf(jobSpec({ mode: 'interactive' }), { endedAt: 8.6e15 })
+      const report = await store.commitOutcomes([bad, good, { ...startOf(jobSpec()), at: Number.NaN }])
+      expect(report.ended).toEqual([good])
+      expect(report.rejected.map(({ message }) => message.kind).toSorted()).toEqual(['end', 'start'])
+    })
+  })
+
+  describe('reading', () => {
+    it('shows a job to its owner alone', async () => {
+      const spec = jobSpec({ owner: 'mine' })
+      await store.insertAccepted([spec])
+      expect(await store.getJob(spec.id, 'mine')).toMatchObject({ kind: 'found' })
+      expect(await store.getJob(spec.id, 'yours')).toEqual({ kind: 'unknown' })
+      expect(await store.getJob('job_none', 'mine')).toEqual({ kind: 'unknown' })
+      expect(await store.getJob('job_\0', 'mine')).toEqual({ kind: 'unknown' })
+    })
+
+    it('pages through a list, newest first, each job once, also when many have the same time', async () => {
+      const specs = Array.from({ length: 25 }, (_, index) =>
+        jobSpec({ owner: 'lister', createdAt: 1_750_000_000_000 + (index >> 3) }),
+      )
+      await store.insertAccepted(specs)
+      const seen: string[] = []
+      let after: string | undefined
+      do {
+        const page = await store.listJobs('lister', { limit: 7, ...(after === undefined ? {} : { after }) })
+        seen.push(...page.jobs.map(({ id }) => id))
+        after = page.next ?? undefined
+      } while (after !== undefined)
+      const newestFirst = specs.toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
+      expect(seen).toEqual(newestFirst.map(({ id }) => id))
+    })
+
+    it('filters a list, and leaves results out of it', async () => {
+      const done = jobSpec({ owner: 'filter', model: 'large' })
+      const waiting = jobSpec({ owner: 'filter', type: 'embedding', operation: 'embeddings' })
+      await store.insertAccepted([done, waiting])
+      await store.commitOutcomes([endOf(done)])
+      const list = async (query: object) =>
+        (await store.listJobs('filter', { limit: 10, ...query })).jobs.map(({ id }) => id)
+      expect(await list({ status: 'completed' })).toEqual([done.id])
+      expect(await list({ type: 'embedding' })).toEqual([waiting.id])
+      expect(await list({ model: 'large' })).toEqual([done.id])
+      expect(await list({ class: 'gpu' })).toHaveLength(2)
+      expect(await list({ class: 'cpu' })).toEqual([])
+      expect((await store.listJobs('filter', { limit: 10 })).jobs.map(({ result }) => result)).toEqual([null, null])
+    })
+
+    it.each(['', 'x', '1.', '99999999999999999.job_1', `1.${'a'.repeat(200)}`])(
+      'refuses %j as a place to go on from',
+      async (after) => {
+        await expect(store.listJobs('owner', { limit: 1, after })).rejects.toMatchObject({
+          code: 'invalid_value',
+          detail: { param: 'after' },
+        })
+      },
+    )
+  })
+
+  describe('keeping up', () => {
+    it('finds jobs that were not started or not ended in time', async () => {
+      const base = Date.UTC(2001, 0, 1)
+      const times = { createdAt: base, startBy: base + 10, finishBy: base + 100 }
+      const [late, started, stuck, done] = [jobSpec(times), jobSpec(times), jobSpec(times), jobSpec(times)] as const
+      await store.insertAccepted([late, started, stuck, done, jobSpec({ ...times, startBy: base + 50 })])
+      await store.commitOutcomes([startOf(started), startOf(stuck), endOf(done)])
+      const overdue = async (now: number) => (await store.findOverdue({ now, limit: 100 })).map(({ id }) => id)
+      expect(await overdue(base + 10)).toEqual([])
+      expect(await overdue(base + 11)).toEqual([late.id])
+      expect((await overdue(base + 101)).toSorted()).toContain(stuck.id)
+      expect(await store.findOverdue({ now: base + 101, limit: 2 })).toHaveLength(2)
+      await store.commitOutcomes([late, started, stuck].map((spec) => endOf(spec, { status: 'expired' })))
+      expect(await overdue(base + 49)).toEqual([])
+    })
+
+    it('walks over enqueued jobs that have not ended, and puts lost ones back', async () => {
+      const specs = Array.from({ length: 10 }, () => jobSpec({ owner: 'walker' }))
+      const ids = specs.map(({ id }) => id)
+      await store.insertAccepted(specs)
+      await store.markEnqueued(ids.slice(1))
+      await store.commitOutcomes([startOf(specs[8] as never), endOf(specs[9] as never)])
+      const walk = async (enqueuedForMs = 0) => {
+        const seen: string[] = []
+        for (let after = ''; ; ) {
+          const page = await store.findOpen({ after, limit: 3, enqueuedForMs })
+          seen.push(...page)
+          const last = page.at(-1)
+          if (last === undefined) return seen.filter((id) => ids.includes(id))
+          after = last
+        }
+      }
+      expect(await walk()).toEqual(ids.slice(1, 9).toSorted())
+      expect(await walk(60_000)).toEqual([])
+      expect((await store.openSpecs(ids)).map(({ id }) => id).toSorted()).toEqual(ids.slice(0, 9).toSorted())
+      await store.markRequeued(ids)
+      expect((await found(ids[8] ?? '', 'walker')).status).toBe('queued')
+      expect((await found(ids[9] ?? '', 'walker')).status).toBe('completed')
+    })
+
+    it('deletes ended jobs a few at a time, keeps their bills, and tells gone from unknown', async () => {
+      const specs = Array.from({ length: 5 }, () => jobSpec({ owner: 'old', createdAt: Date.UTC(1999, 0, 1) }))
+      await store.insertAccepted(specs)
+      await store.commitOutcomes(specs.slice(0, 4).map((spec) => endOf(spec)))
+      const endedBefore = Date.UTC(1999, 0, 2)
+      expect(await store.deleteEnded({ endedBefore, limit: 3 })).toBe(3)
+      expect(await store.deleteEnded({ endedBefore, limit: 3 })).toBe(1)
+      expect(await store.deleteEnded({ endedBefore, limit: 3 })).toBe(0)
+      expect(await bills(specs.map(({ id }) => id))).toHaveLength(4)
+      expect(await store.getJob(specs[0]?.id ?? '', 'old')).toEqual({ kind: 'gone' })
+      expect(await store.getJob(specs[0]?.id ?? '', 'owner')).toEqual({ kind: 'unknown' })
+      expect(await store.getJob(specs[4]?.id ?? '', 'old')).toMatchObject({ kind: 'found' })
+    })
+  })
+
+  describe('losing the database', () => {
+    it('works again, with everything committed, after the database was killed', async () => {
+      const spec = jobSpec()
+      await store.insertAccepted([spec])
+      await server.crash()
+      await until(
+        () =>
+          store.getJob(spec.id, 'owner').then(
+            ({ kind }) => kind === 'found',
+            () => false,
+          ),
+        { timeoutMs: 20_000 },
+      )
+      await store.commitOutcomes([endOf(spec)])
+      expect((await found(spec.id)).status).toBe('completed')
+    }, 30_000)
+  })
+})
