@@ -1,0 +1,79 @@
+import { hostname } from 'node:os'
+import type { InferqConfig } from '@inferq/config'
+import { createRedisKeys } from '@inferq/contracts'
+import { createJobQueue } from '@inferq/queue'
+import {
+  type Clock,
+  closeRedis,
+  createId,
+  createRedis,
+  createService,
+  createServiceGroup,
+  type ServiceGroup,
+  whenRedisReady,
+} from '@inferq/runtime'
+import { createInferqMetrics, type Logger, type Metrics } from '@inferq/telemetry'
+import { createTokenLog } from '@inferq/tokenlog'
+import { createWorker } from './worker.ts'
+
+export interface ComposeWorkerOptions {
+  readonly config: InferqConfig
+  readonly redisUrl: string
+  /** Default `inferq`. */
+  readonly namespace?: string
+  /** Classes to serve. Default: all of the configuration. Throws at once when one of them is not configured. */
+  readonly classes?: readonly string[]
+  /** The GPU this process is pinned to; told to others, and not acted on here. */
+  readonly gpu?: string
+  /** Default: host name and a random part. */
+  readonly workerId?: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+const connectTimeoutMs = 10_000
+/** On top of the drain time, for closing connections. */
+const closeMs = 5_000
+
+/** A worker with its connections, ready to start. It needs Redis and its backends, nothing else. */
+export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
+  const { config, redisUrl, clock, log, metrics, gpu = null } = options
+  const classes = options.classes ?? Object.keys(config.classes)
+  const unknown = classes.filter((name) => config.classes[name] === undefined)
+  if (unknown.length > 0) {
+    const known = Object.keys(config.classes).join(', ')
+    throw new Error(`no deployment of class ${unknown.join(', ')} is configured; there are: ${known}`)
+  }
+  const keys = createRedisKeys(options.namespace)
+  const redis = createRedis({ url: redisUrl, role: 'blocking', name: 'inferq-worker', cork: true, log, clock })
+  const subscriber = createRedis({ url: redisUrl, role: 'subscriber', name: 'inferq-worker', log, clock })
+  const queue = createJobQueue({ redis, keys, log })
+  const tokenLog = createTokenLog({ redis, keys, clock })
+  const worker = createWorker({
+    workerId: options.workerId ?? `${hostname()}-${createId('w')}`,
+    classes,
+    gpu,
+    config,
+    redis,
+    subscriber,
+    keys,
+    tokenLog,
+    queue,
+    clock,
+    random: Math.random,
+    log,
+    metrics: createInferqMetrics(metrics),
+  })
+  const connections = createService({
+    name: 'redis',
+    start: () => whenRedisReady(redis, { timeoutMs: connectTimeoutMs, clock }),
+    async stop() {
+      await queue.close().catch((): void => {})
+      await tokenLog.close()
+      await Promise.all([closeRedis(redis), closeRedis(subscriber)])
+    },
+  })
+  const stopTimeoutMs = config.workers.drainSeconds * 1000 + closeMs
+  return createServiceGroup({ log, clock, name: 'worker', stopTimeoutMs }, [connections, worker])
+}

@@ -1,0 +1,1 @@
+export { type ComposeWorkerOptions, composeWorker } from './compose.ts'

@@ -1,0 +1,93 @@
+import type { JobRecord } from '@inferq/contracts'
+import type { JobQueue, JobReference, ProcessResult } from '@inferq/queue'
+import type { Clock } from '@inferq/runtime'
+import type { TokenLog } from '@inferq/tokenlog'
+import type { AttemptRunner } from './run-attempt.ts'
+
+export interface JobRunnerOptions {
+  readonly workerId: string
+  readonly maxTries: number
+  readonly tokenLog: TokenLog
+  readonly queue: JobQueue
+  readonly clock: Clock
+  readonly runAttempt: AttemptRunner
+}
+
+export interface JobRunner {
+  /** What the queue calls for each job it delivers. Rejects only for the unexpected, and is then delivered again. */
+  process(reference: JobReference, signal: AbortSignal): Promise<ProcessResult>
+  /** Ends a job that the queue has given up. */
+  abandon(reference: JobReference, reason: string): Promise<void>
+}
+
+const done: ProcessResult = { kind: 'done' }
+
+/** From a delivery of the queue to its end: may it start, and if so, run one attempt. */
+export function createJobRunner(options: JobRunnerOptions): JobRunner {
+  const { workerId, maxTries, tokenLog, queue, clock, runAttempt } = options
+
+  /** The move to another queue was cut short between its two steps: do the second again, it changes nothing if done. */
+  const forward = async ({ spec, hop }: JobRecord): Promise<void> => {
+    const modelClass = spec.candidates[hop]?.class
+    if (modelClass === undefined) return
+    await queue.enqueue({ jobId: spec.id, hop, type: spec.type, class: modelClass, tier: spec.tier })
+  }
+
+  const refuse = async (record: JobRecord, why: 'cancelled' | 'expired' | 'exhausted'): Promise<void> => {
+    const at = clock.now()
+    switch (why) {
+      case 'cancelled':
+        await tokenLog.terminate(record.spec.id, 'cancelled', {
+          at,
+          error: { code: 'job_cancelled', message: 'The job was cancelled.' },
+        })
+        return
+      case 'expired':
+        await tokenLog.terminate(record.spec.id, 'expired', {
+          at,
+          error: { code: 'job_expired', message: 'The job did not start in time.' },
+        })
+        return
+      case 'exhausted':
+        await tokenLog.terminate(record.spec.id, 'failed', {
+          at,
+          error: {
+            code: 'attempts_exhausted',
+            message: `The job was started ${record.tries} times, and each time its worker was lost.`,
+          },
+        })
+        return
+      default:
+        why satisfies never
+    }
+  }
+
+  return {
+    async process(reference, signal) {
+      const { jobId, hop } = reference
+      const begun = await tokenLog.begin(jobId, { hop, class: reference.class, worker: workerId, maxTries })
+      switch (begun.kind) {
+        case 'begun':
+          return runAttempt(begun, reference, signal)
+        case 'superseded':
+          await forward(begun.record)
+          return done
+        case 'refused':
+          await refuse(begun.record, begun.why)
+          return done
+        case 'ended':
+        case 'unknown':
+          return done
+        default:
+          return begun satisfies never
+      }
+    },
+
+    async abandon({ jobId }, reason) {
+      await tokenLog.terminate(jobId, 'failed', {
+        at: clock.now(),
+        error: { code: 'attempts_exhausted', message: `The queue gave the job up: ${reason}` },
+      })
+    },
+  }
+}

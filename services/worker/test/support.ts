@@ -1,0 +1,173 @@
+import { type InferqConfig, parseConfig } from '@inferq/config'
+import type { EndMessage, EndPayload, JobRecord, JobSpec, LogEntry, OutcomeMessage } from '@inferq/contracts'
+import { isTerminalKind } from '@inferq/contracts'
+import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
+import { createRoutes } from '@inferq/routing'
+import { createId, createSystemClock, type ServiceGroup } from '@inferq/runtime'
+import { createSimulator, type Simulator } from '@inferq/simulator'
+import { createLogger, createMetrics } from '@inferq/telemetry'
+import { createTestRedis, type TestRedis, until } from '@inferq/testkit'
+import { createTokenLog, type TokenLog } from '@inferq/tokenlog'
+import type { Redis } from 'ioredis'
+import { composeWorker } from '../src/index.ts'
+
+export const clock = createSystemClock()
+
+/** Redis, a simulator, and as many workers as a test starts. */
+export interface Bench {
+  readonly server: TestRedis
+  readonly redis: Redis
+  readonly simulator: Simulator
+  readonly tokenLog: TokenLog
+  readonly queue: JobQueue
+  readonly config: InferqConfig
+  readonly lines: Record<string, unknown>[]
+  startWorker(classes?: readonly string[]): Promise<ServiceGroup>
+  cancel(jobId: string): Promise<void>
+  submit(overrides?: Partial<JobSpec>): Promise<JobSpec>
+  end(jobId: string, timeoutMs?: number): Promise<End>
+  close(): Promise<void>
+}
+
+export interface End {
+  readonly entries: readonly LogEntry[]
+  readonly status: EndMessage['status']
+  readonly payload: EndPayload
+  readonly report: EndMessage
+  readonly record: JobRecord | null
+  readonly text: string
+}
+
+const yaml = (url: string) => `
+model_list:
+  - model_name: chat
+    litellm_params: {model: openai/chat, api_base: "${url}", api_key: sk-test, timeout: 5, stream_timeout: 2}
+    model_info: {class: cloud}
+  - model_name: embed
+    litellm_params: {model: openai/embed, api_base: "${url}", api_key: sk-test}
+    model_info: {class: cloud, mode: embedding}
+  - model_name: small
+    litellm_params: {model: openai/small, api_base: "${url}", api_key: sk-test}
+    model_info: {class: cloud, context_window: 1200}
+  - model_name: group
+    litellm_params: {model: ollama/down, api_base: "${url}"}
+    model_info: {class: down}
+  - model_name: group
+    litellm_params: {model: openai/up, api_base: "${url}", api_key: sk-test}
+    model_info: {class: cloud}
+workers: {lock_s: 1, stalled_s: 1, max_attempts: 3, drain_s: 3}
+`
+
+export async function createBench(): Promise<Bench> {
+  const server = createTestRedis()
+  const redis = await server.connect()
+  const simulator = createSimulator()
+  await simulator.start()
+  const parsed = parseConfig({ source: { file: 'test.yaml', text: yaml(simulator.url) }, env: {} })
+  if (parsed.kind !== 'config') throw new Error(JSON.stringify(parsed.faults))
+  const { config } = parsed
+  const tokenLog = createTokenLog({ redis, keys: server.keys, clock })
+  const queue = createJobQueue({
+    redis,
+    keys: server.keys,
+    log: createLogger({ service: 'test', destination: { write() {} } }),
+  })
+  const broadcast = createCancelBroadcast({ redis, keys: server.keys })
+  const workers: ServiceGroup[] = []
+  const lines: Record<string, unknown>[] = []
+  const log = createLogger({ service: 'worker', destination: { write: (line) => lines.push(JSON.parse(line)) } })
+
+  return {
+    server,
+    redis,
+    simulator,
+    tokenLog,
+    queue,
+    config,
+    lines,
+    async startWorker(classes) {
+      const worker = composeWorker({
+        config,
+        redisUrl: server.url,
+        namespace: server.keys.namespace,
+        ...(classes === undefined ? {} : { classes }),
+        clock,
+        log,
+        metrics: createMetrics({ nodeMetrics: false }),
+      })
+      workers.push(worker)
+      await worker.start()
+      return worker
+    },
+    async cancel(jobId) {
+      await tokenLog.requestCancel(jobId)
+      await broadcast.announce(jobId)
+    },
+    async submit(overrides = {}) {
+      const now = Date.now()
+      const model = overrides.model ?? 'chat'
+      const operation = overrides.operation ?? 'chat'
+      const route = createRoutes(config).candidatesFor(model, operation)
+      if (route.kind !== 'candidates') throw new Error(route.kind)
+      const spec: JobSpec = {
+        id: createId('job'),
+        type: 'completion',
+        operation,
+        request: { model, messages: [{ role: 'user', content: 'Hi' }] },
+        model,
+        candidates: route.candidates,
+        owner: 'master',
+        tier: 'default',
+        mode: 'async',
+        stream: true,
+        keepResult: true,
+        createdAt: now,
+        startBy: now + 60_000,
+        finishBy: now + 60_000,
+        metadata: {},
+        requestId: 'req',
+        ...overrides,
+      }
+      await tokenLog.open(spec)
+      const first = spec.candidates[0]
+      if (first === undefined) throw new Error('no candidate')
+      await queue.enqueue({ jobId: spec.id, hop: 0, type: spec.type, class: first.class, tier: spec.tier })
+      return spec
+    },
+    async end(jobId, timeoutMs = 8_000) {
+      const entries = await until(
+        async () => {
+          const read = (await tokenLog.read(jobId, null, 5_000)) ?? []
+          const last = read.at(-1)
+          return last !== undefined && isTerminalKind(last.kind) ? read : null
+        },
+        { timeoutMs, what: `the end of ${jobId}` },
+      )
+      const reports = (await redis.xrange(server.keys.outcomes(), '-', '+'))
+        .map(([, fields]) => JSON.parse(fields[1] ?? '') as OutcomeMessage)
+        .filter((message): message is EndMessage => message.kind === 'end' && message.jobId === jobId)
+      const report = reports[0]
+      if (report === undefined || reports.length > 1) throw new Error(`${reports.length} reports of ${jobId}`)
+      const lastReset = entries.map((entry) => entry.kind).lastIndexOf('x')
+      return {
+        entries,
+        status: report.status,
+        payload: JSON.parse(entries.at(-1)?.payload ?? '') as EndPayload,
+        report,
+        record: await tokenLog.record(jobId),
+        text: entries
+          .slice(lastReset + 1)
+          .filter((entry) => entry.kind === 't')
+          .map((entry) => entry.payload)
+          .join(''),
+      }
+    },
+    async close() {
+      await Promise.all(workers.map((worker) => worker.stop()))
+      await queue.close()
+      await tokenLog.close()
+      await server.close()
+      await simulator.stop()
+    },
+  }
+}
