@@ -1,0 +1,113 @@
+import type { RedisKeys } from '@inferq/contracts'
+import { type CancelBroadcast, createOutcomeConsumer, inspectOutcomes, type JobQueue } from '@inferq/queue'
+import {
+  type Clock,
+  createPeriodicService,
+  createService,
+  createServiceGroup,
+  type Log,
+  type Redis,
+  type ServiceGroup,
+} from '@inferq/runtime'
+import type { Store } from '@inferq/store'
+import type { InferqMetrics, Metrics } from '@inferq/telemetry'
+import type { TokenLog } from '@inferq/tokenlog'
+import { createExpiry } from './expiry.ts'
+import { type ControllerOptions, defaultOptions } from './options.ts'
+import { createOutcomeGate } from './outcome-gate.ts'
+import { createOutcomeRecorder } from './outcome-recorder.ts'
+import { createReconciler } from './reconciler.ts'
+import { createRelay } from './relay.ts'
+import { createRequeuer } from './requeue-jobs.ts'
+import { createRetention } from './retention.ts'
+
+export interface ControllerParts {
+  /** Unique among the controllers alive. */
+  readonly controllerId: string
+  readonly store: Store
+  readonly tokenLog: TokenLog
+  /** On the connection of `tokenLog`: a job's record has to reach Redis before its place in the queue. */
+  readonly queue: JobQueue
+  readonly cancellations: CancelBroadcast
+  /** Commands. */
+  readonly redis: Redis
+  /** Waits for outcomes; nobody else may use it. */
+  readonly blocking: Redis
+  readonly keys: RedisKeys
+  readonly clock: Clock
+  readonly log: Log
+  /** The registry behind /metrics, and inferq's metrics on it. */
+  readonly registry: Metrics
+  readonly metrics: InferqMetrics
+  readonly options?: Partial<ControllerOptions>
+}
+
+/**
+ * Keeps the record of truth true: records outcomes, enqueues what was accepted and not enqueued, ends what is overdue,
+ * brings back what Redis lost, deletes what is past its retention. Any number of controllers may run: every step is either
+ * claimed or safe to do twice.
+ */
+export function createController(parts: ControllerParts): ServiceGroup {
+  const { controllerId, redis, blocking, keys, clock, log, registry } = parts
+  const options: ControllerOptions = { ...defaultOptions, ...parts.options }
+
+  registry.gauge({
+    name: 'inferq_outcome_backlog',
+    help: 'Outcomes of jobs that are not recorded in Postgres yet',
+    async collect(family) {
+      const backlog = await inspectOutcomes(redis, keys).catch(() => null)
+      family.clear()
+      oldestSeconds.clear()
+      if (backlog === null) return
+      family.with({}).set(backlog.length)
+      oldestSeconds.with({}).set(backlog.oldestAt === null ? 0 : Math.max(0, clock.now() - backlog.oldestAt) / 1000)
+    },
+  })
+  const oldestSeconds = registry.gauge({
+    name: 'inferq_outcome_oldest_seconds',
+    help: 'Age of the oldest outcome that is not recorded in Postgres yet',
+  })
+  const recovered = registry.counter({
+    name: 'inferq_jobs_recovered_total',
+    help: 'Accepted jobs that a controller put into their queues',
+    labels: ['reason'],
+  })
+
+  const { requeue } = createRequeuer({ ...parts, recovered })
+  const gate = createOutcomeGate({ redis, keys, clock })
+  const reconciler = createReconciler({ ...parts, requeue, gate })
+  const expiry = createExpiry({ ...parts, gate })
+  const relay = createRelay({ ...parts, requeue })
+  const retention = createRetention({ ...parts, keepMs: options.resultKeepMs })
+
+  const periodic = (name: string, intervalMs: number, run: (signal: AbortSignal) => Promise<void>) =>
+    createPeriodicService({ name, intervalMs, timeoutMs: options.turnTimeoutMs, log, clock, run })
+
+  const doubt = (): void => reconciler.doubt()
+  const reconnects = createService({
+    name: 'reconnects',
+    start: () => void redis.on('ready', doubt),
+    stop: () => void redis.off('ready', doubt),
+  })
+
+  return createServiceGroup({ log, clock, name: 'controller' }, [
+    reconnects,
+    createOutcomeConsumer({
+      blocking,
+      redis,
+      keys,
+      consumer: controllerId,
+      log,
+      clock,
+      batchSize: options.batchSize,
+      lingerMs: options.lingerMs,
+      takeOverAfterMs: options.takeOverAfterMs,
+      onBatch: createOutcomeRecorder(parts),
+      onStreamLost: doubt,
+    }),
+    periodic('relay', options.relayEveryMs, (signal) => relay(signal)),
+    periodic('expiry', options.expireEveryMs, (signal) => expiry(signal)),
+    periodic('reconciler', options.reconcileEveryMs, (signal) => reconciler.turn(signal)),
+    periodic('retention', options.retainEveryMs, (signal) => retention(signal)),
+  ])
+}

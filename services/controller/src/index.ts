@@ -1,0 +1,1 @@
+export { type ComposeControllerOptions, composeController } from './compose.ts'

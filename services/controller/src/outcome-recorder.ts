@@ -1,0 +1,23 @@
+import type { EndMessage, OutcomeMessage } from '@inferq/contracts'
+import type { RefusedOutcome } from '@inferq/queue'
+import type { ControllerParts } from './controller.ts'
+
+/** Records a batch. Each job's end is counted by the call that recorded it: once, however often it comes. */
+export function createOutcomeRecorder({ store, log, metrics }: Pick<ControllerParts, 'store' | 'log' | 'metrics'>) {
+  const count = ({ class: modelClass, model, type, status, createdAt, endedAt }: EndMessage): void => {
+    metrics.jobs.with({ model_class: modelClass, model, type, outcome: status }).inc()
+    metrics.jobDurationSeconds
+      .with({ model_class: modelClass, type, outcome: status })
+      .observe(Math.max(0, endedAt - createdAt) / 1000)
+  }
+
+  return async (messages: readonly OutcomeMessage[]): Promise<readonly RefusedOutcome[]> => {
+    const { ended, rejected } = await store.commitOutcomes(messages)
+    for (const message of ended) {
+      count(message)
+      log.debug({ jobId: message.jobId, status: message.status }, 'job-recorded')
+    }
+    for (const { message, reason } of rejected) log.error({ jobId: message.jobId, reason }, 'outcome-lost')
+    return rejected
+  }
+}

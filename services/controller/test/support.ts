@@ -1,0 +1,205 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AttemptRecord, EndPayload, JobSpec, JobStatus, RedisKeys } from '@inferq/contracts'
+import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
+import {
+  createId,
+  createSilentLog,
+  createSystemClock,
+  type EmbeddedPostgres,
+  type Redis,
+  type ServiceGroup,
+  startEmbeddedPostgres,
+} from '@inferq/runtime'
+import { createStore, type Store, type StoredJob } from '@inferq/store'
+import { createInferqMetrics, createMetrics, type Metrics } from '@inferq/telemetry'
+import { createTestRedis, type TestRedis } from '@inferq/testkit'
+import { createTokenLog, type TokenLog } from '@inferq/tokenlog'
+import { createController } from '../src/controller.ts'
+import type { ControllerOptions } from '../src/options.ts'
+
+/** A Postgres for a file of tests. */
+export interface TestPostgres {
+  readonly server: EmbeddedPostgres
+  readonly store: Store
+  /** Ends and deletes every job, so that the next test's controllers find nothing to do. */
+  clear(): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startTestPostgres(): Promise<TestPostgres> {
+  const directory = await mkdtemp(join(tmpdir(), 'inferq-controller-'))
+  const cacheDir = join(import.meta.dirname, '../../../.inferq/cache')
+  const server = await startEmbeddedPostgres({ dataDir: join(directory, 'postgres'), cacheDir, log: createSilentLog() })
+  const store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs: 0, statementTimeoutMs: 1_000 })
+  await store.migrate()
+  const farFuture = Date.UTC(2100, 0, 1)
+  return {
+    server,
+    store,
+    async clear() {
+      const open = await store.findOverdue({ now: farFuture, limit: 100_000 })
+      await store.commitOutcomes(open.map((job) => ({ ...job, ...cancelledEnd(job) })))
+      await store.deleteEnded({ endedBefore: farFuture, limit: 100_000 })
+    },
+    async stop() {
+      await store.close()
+      await server.stop()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function cancelledEnd(job: StoredJob) {
+  return {
+    kind: 'end' as const,
+    jobId: job.id,
+    status: 'cancelled' as const,
+    endedAt: job.createdAt,
+    deployment: '',
+    usage: { promptTokens: 0, completionTokens: 0 },
+    error: { code: 'job_cancelled' as const, message: 'cleared' },
+    finishReason: '',
+  }
+}
+
+/** The rest of a world: a namespace on Redis, what ingress and workers use, and controllers on demand. */
+export interface World {
+  readonly keys: RedisKeys
+  readonly redis: Redis
+  readonly tokenLog: TokenLog
+  readonly queue: JobQueue
+  startController(options?: Partial<ControllerOptions>): Promise<{ group: ServiceGroup; metrics: Metrics }>
+  /** As an ingress accepts an asynchronous job. */
+  submit(overrides?: Partial<JobSpec>): Promise<JobSpec>
+  /** As a worker runs it, without the queue. */
+  begin(spec: JobSpec): Promise<number>
+  run(spec: JobSpec, end?: Partial<EndPayload>): Promise<void>
+  status(spec: JobSpec): Promise<JobStatus | 'gone' | 'unknown'>
+  stored(spec: JobSpec): Promise<StoredJob>
+  close(): Promise<void>
+}
+
+/** Quick turns, so that nothing is waited for. */
+export const quick: Partial<ControllerOptions> = {
+  lingerMs: 0,
+  takeOverAfterMs: 200,
+  relayEveryMs: 20,
+  expireEveryMs: 20,
+  reconcileEveryMs: 20,
+  retainEveryMs: 20,
+}
+
+export async function createWorld(store: Store, server: TestRedis = createTestRedis()): Promise<World> {
+  const { keys } = server
+  const clock = createSystemClock()
+  const log = createSilentLog()
+  const redis = await server.connect()
+  const tokenLog = createTokenLog({ redis, keys, clock })
+  const queue = createJobQueue({ redis, keys, log })
+  const controllers: ServiceGroup[] = []
+  const begun = new Map<string, { attempt: AttemptRecord; record: Parameters<TokenLog['finish']>[0] }>()
+
+  const world: World = {
+    keys,
+    redis,
+    tokenLog,
+    queue,
+    async startController(options = {}) {
+      const registry = createMetrics({ nodeMetrics: false })
+      const group = createController({
+        controllerId: createId('c'),
+        store,
+        tokenLog,
+        queue,
+        cancellations: createCancelBroadcast({ redis, keys }),
+        redis,
+        blocking: await server.connect('blocking'),
+        keys,
+        clock,
+        log,
+        registry,
+        metrics: createInferqMetrics(registry),
+        options: { ...quick, ...options },
+      })
+      controllers.push(group)
+      await group.start()
+      return { group, metrics: registry }
+    },
+    async submit(overrides = {}) {
+      const spec = jobSpec(overrides)
+      if (spec.mode === 'async') await store.insertAccepted([spec])
+      await tokenLog.open(spec)
+      await queue.enqueue({ jobId: spec.id, hop: 0, type: spec.type, class: 'gpu', tier: spec.tier })
+      if (spec.mode === 'async') await store.markEnqueued([spec.id])
+      return spec
+    },
+    async begin(spec) {
+      const result = await tokenLog.begin(spec.id, { hop: 0, class: 'gpu', worker: 'w1', maxTries: 3 })
+      if (result.kind !== 'begun') throw new Error(`${spec.id} was not begun: ${result.kind}`)
+      const attempt = { attempt: result.attempt, hop: 0, class: 'gpu', worker: 'w1', startedAt: clock.now() }
+      begun.set(spec.id, { attempt, record: result.record })
+      return result.attempt
+    },
+    async run(spec, end = {}) {
+      await world.begin(spec)
+      const { attempt, record } = begun.get(spec.id) ?? {}
+      if (attempt === undefined || record === undefined) throw new Error(`${spec.id} does not run`)
+      const payload: EndPayload = {
+        at: clock.now(),
+        result: { answer: spec.id },
+        usage: { promptTokens: 3, completionTokens: 5 },
+        finishReason: 'stop',
+        ...end,
+      }
+      await tokenLog.finish(record, { ...attempt, endedAt: clock.now(), outcome: 'completed' }, 'completed', payload)
+    },
+    async status(spec) {
+      const lookup = await store.getJob(spec.id, spec.owner)
+      return lookup.kind === 'found' ? lookup.job.status : lookup.kind
+    },
+    async stored(spec) {
+      const lookup = await store.getJob(spec.id, spec.owner)
+      if (lookup.kind !== 'found') throw new Error(`${spec.id} is ${lookup.kind}`)
+      return lookup.job
+    },
+    async close() {
+      for (const group of controllers) await group.stop()
+      await queue.close()
+      await tokenLog.close()
+      await server.close()
+    },
+  }
+  return world
+}
+
+export function jobSpec(overrides: Partial<JobSpec> = {}): JobSpec {
+  const createdAt = Date.now()
+  return {
+    id: createId('job'),
+    type: 'completion',
+    operation: 'chat',
+    request: { model: 'small', messages: [{ role: 'user', content: 'Hi' }] },
+    model: 'small',
+    candidates: [{ model: 'small', class: 'gpu', deployments: ['gpu-1'] }],
+    owner: 'owner',
+    tier: 'default',
+    mode: 'async',
+    stream: true,
+    keepResult: true,
+    createdAt,
+    startBy: createdAt + 60_000,
+    finishBy: createdAt + 120_000,
+    metadata: {},
+    requestId: createId('req'),
+    ...overrides,
+  }
+}
+
+/** Value of a metric's series, 0 when there is none. */
+export async function metricValue(metrics: Metrics, name: string, labels = ''): Promise<number> {
+  const lines = (await metrics.render()).split('\n')
+  const line = lines.find((text) => text.startsWith(name) && text.includes(labels))
+  return line === undefined ? 0 : Number(line.split(' ').at(-1))
+}
