@@ -1,0 +1,138 @@
+import { InferqError, type JobSpec, type Operation, type SubmitJobRequest, type Tier } from '@inferq/contracts'
+import { createId } from '@inferq/runtime'
+import type { IngressCore } from './dependencies.ts'
+import type { Identity } from './identity.ts'
+import { buildSpec, operationOf, type RequestBody, tierOf } from './job-spec.ts'
+import type { RequestFacts } from './request-facts.ts'
+import type { Validation } from './validation.ts'
+
+export interface Acceptance {
+  readonly operation: Operation
+  /** Validated. */
+  readonly request: RequestBody
+  readonly identity: Identity
+  readonly requestId: string
+  readonly facts: RequestFacts
+}
+
+/** A request of an OpenAI route as a job for the connection that waits. Throws `model_not_found`, `invalid_value`. */
+export function acceptInteractive(core: IngressCore, request: Acceptance, keepResult: boolean): JobSpec {
+  return accept(core, request, {
+    mode: 'interactive',
+    keepResult,
+    tier: tierOf(request.request['service_tier']),
+    finishWithinMs: core.options.interactiveMs,
+    startWithinMs: core.options.interactiveMs,
+    metadata: {},
+    paramPrefix: '',
+  })
+}
+
+/** A request of an OpenAI route as an asynchronous job (`Prefer: respond-async`). */
+export function acceptDeferred(core: IngressCore, request: Acceptance): JobSpec {
+  return accept(core, request, {
+    mode: 'async',
+    keepResult: true,
+    tier: tierOf(request.request['service_tier']),
+    finishWithinMs: core.options.asyncMs,
+    startWithinMs: core.options.asyncMs,
+    metadata: {},
+    paramPrefix: '',
+  })
+}
+
+/** A native job. Its inner request is checked here, by its type. Throws as the others, naming `request.…`. */
+export function acceptJob(
+  core: IngressCore,
+  validation: Validation,
+  body: SubmitJobRequest,
+  caller: Omit<Acceptance, 'operation' | 'request'>,
+): JobSpec {
+  const request = body.request as RequestBody
+  const operation = operationOf(body.type, request)
+  validation.check(operation, request, 'request')
+  if (operation === 'summary') checkSummarySource(request)
+  const finishWithinMs = body.finish_within_s === undefined ? core.options.asyncMs : body.finish_within_s * 1000
+  return accept(
+    core,
+    { ...caller, operation, request },
+    {
+      mode: 'async',
+      keepResult: true,
+      tier: body.priority ?? tierOf(request['service_tier']),
+      finishWithinMs,
+      startWithinMs: body.start_within_s === undefined ? finishWithinMs : body.start_within_s * 1000,
+      metadata: body.metadata ?? {},
+      paramPrefix: 'request.',
+    },
+  )
+}
+
+/** What a summarization is of: a schema that said "one of the two" could not name the field. */
+function checkSummarySource(request: RequestBody): void {
+  const hasText = request['text'] !== undefined
+  const hasMessages = request['messages'] !== undefined
+  if (hasText !== hasMessages) return
+  const message = hasText
+    ? "Give either 'request.text' or 'request.messages', not both."
+    : "Missing required parameter: 'request.text' (or 'request.messages')."
+  const code = hasText ? 'invalid_value' : 'missing_required_parameter'
+  throw new InferqError({ code, message, param: hasText ? 'request.messages' : 'request.text' })
+}
+
+interface Terms {
+  readonly mode: JobSpec['mode']
+  readonly keepResult: boolean
+  readonly tier: Tier
+  readonly finishWithinMs: number
+  readonly startWithinMs: number
+  readonly metadata: Readonly<Record<string, string>>
+  readonly paramPrefix: string
+}
+
+function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpec {
+  const { operation, request, identity, requestId, facts } = acceptance
+  const { paramPrefix, ...rest } = terms
+  const param = `${paramPrefix}model`
+  const model = modelOf(core, request, param)
+  const spec = buildSpec({
+    ...rest,
+    id: createId('job'),
+    operation,
+    request,
+    model,
+    candidates: candidatesOf(core, model, operation, param),
+    owner: identity.owner,
+    now: core.clock.now(),
+    requestId,
+  })
+  facts.model = model
+  facts.jobId = spec.id
+  return spec
+}
+
+/** Only a summarization may leave its model out. */
+function modelOf(core: IngressCore, request: RequestBody, param: string): string {
+  const model = request['model'] ?? core.config().defaultModel
+  if (typeof model === 'string') return model
+  const message = `Missing required parameter: '${param}' (there is no default model).`
+  throw new InferqError({ code: 'missing_required_parameter', message, param })
+}
+
+function candidatesOf(core: IngressCore, model: string, operation: Operation, param: string): JobSpec['candidates'] {
+  const route = core.routes().candidatesFor(model, operation)
+  switch (route.kind) {
+    case 'candidates':
+      return route.candidates
+    case 'unknown_model': {
+      const message = `The model '${model}' does not exist or you do not have access to it. See GET /v1/models.`
+      throw new InferqError({ code: 'model_not_found', message, param })
+    }
+    case 'unfit_model': {
+      const kind = route.mode === 'embedding' ? 'embeddings' : 'completions'
+      throw new InferqError({ code: 'invalid_value', message: `The model '${model}' answers only ${kind}.`, param })
+    }
+    default:
+      return route satisfies never
+  }
+}

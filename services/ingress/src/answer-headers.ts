@@ -1,0 +1,47 @@
+import type { EndPayload, JobSpec } from '@inferq/contracts'
+import { type JobTrack, servedModel } from './job-track.ts'
+
+export type Headers = Record<string, string | number>
+
+/** Facts about a job that are known before its end, under our names and LiteLLM's. */
+export function jobHeaders(spec: JobSpec, track: JobTrack): Headers {
+  const headers: Headers = {
+    'x-inferq-job-id': spec.id,
+    'x-inferq-model': safeHeader(servedModel(spec, track.class)),
+    'x-inferq-class': safeHeader(track.class),
+    'x-litellm-call-id': spec.id,
+    'x-litellm-model-group': safeHeader(spec.model),
+  }
+  if (track.attempts > 0) {
+    headers['x-inferq-attempts'] = track.attempts
+    headers['x-litellm-attempted-retries'] = track.attempts - 1
+    headers['x-litellm-attempted-fallbacks'] = track.hop
+    headers['x-inferq-fallbacks'] = track.hop
+  }
+  return headers
+}
+
+/**
+ * The same at the end: which deployment answered, how long the job waited, and what inferq added to the upstream's time.
+ * Times of the attempt come from the worker's clock; the part that two clocks could make negative is cut off.
+ */
+export function endHeaders(spec: JobSpec, track: JobTrack, end: EndPayload, now: number): Headers {
+  const headers = jobHeaders(spec, track)
+  if (end.deployment !== undefined) {
+    headers['x-inferq-deployment'] = safeHeader(end.deployment)
+    headers['x-litellm-model-id'] = safeHeader(end.deployment)
+  }
+  headers['x-litellm-response-duration-ms'] = now - spec.createdAt
+  if (end.timings !== undefined) {
+    const overheadMs = Math.max(0, now - spec.createdAt - (end.timings.endedAt - end.timings.startedAt))
+    headers['x-inferq-queued-ms'] = Math.max(0, end.timings.startedAt - spec.createdAt)
+    headers['x-inferq-overhead-ms'] = overheadMs
+    headers['x-litellm-overhead-duration-ms'] = overheadMs
+  }
+  return headers
+}
+
+/** Names from a configuration may hold what a header may not. */
+export function safeHeader(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text)
+}

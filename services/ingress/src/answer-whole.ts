@@ -1,0 +1,40 @@
+import type { ServerResponse } from 'node:http'
+import { InferqError, type JobSpec } from '@inferq/contracts'
+import { endHeaders, type Headers } from './answer-headers.ts'
+import type { IngressCore } from './dependencies.ts'
+import { dialectOf } from './dialects/dialect.ts'
+import { Exchange, type ExchangeOutcome } from './exchange.ts'
+import { resultOf } from './job-end.ts'
+import { noteEnd, type RequestFacts } from './request-facts.ts'
+import { openAndEnqueue, toDetail } from './submit.ts'
+
+export type WholeAnswer =
+  | { readonly kind: 'answer'; readonly headers: Headers; readonly body: string }
+  | { readonly kind: 'disconnected' }
+
+/** Runs an interactive job and gives its whole answer. Throws the job's error as InferqError. */
+export async function answerWhole(
+  core: IngressCore,
+  spec: JobSpec,
+  raw: ServerResponse,
+  facts: RequestFacts,
+): Promise<WholeAnswer> {
+  const settled = Promise.withResolvers<ExchangeOutcome>()
+  const exchange = new Exchange(core, spec, raw, { onEntries: () => true, onOutcome: settled.resolve })
+  exchange.start()
+  openAndEnqueue(core, spec, core.follower.watcher).catch((thrown: unknown) => exchange.refuse(toDetail(thrown)))
+  const outcome = await settled.promise
+  switch (outcome.kind) {
+    case 'disconnected':
+      return outcome
+    case 'failed':
+      throw new InferqError(outcome.error)
+    case 'ended': {
+      noteEnd(facts, spec.createdAt, exchange.track, outcome.end)
+      const body = JSON.stringify(dialectOf(spec.operation).body(spec, resultOf(outcome.status, outcome.end)))
+      return { kind: 'answer', headers: endHeaders(spec, exchange.track, outcome.end, core.clock.now()), body }
+    }
+    default:
+      return outcome satisfies never
+  }
+}

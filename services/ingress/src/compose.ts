@@ -1,0 +1,137 @@
+import type { InferqConfig } from '@inferq/config'
+import { createRedisKeys } from '@inferq/contracts'
+import { createCancelBroadcast, createJobQueue } from '@inferq/queue'
+import {
+  type Clock,
+  closeRedis,
+  createId,
+  createRedis,
+  createRedisServiceCheck,
+  createService,
+  createServiceGroup,
+  errorMessage,
+  type ServiceCheck,
+  type ServiceGroup,
+  whenRedisReady,
+  withDeadline,
+} from '@inferq/runtime'
+import type { Store } from '@inferq/store'
+import { createInferqMetrics, type InferqMetrics, type Logger, type Metrics } from '@inferq/telemetry'
+import { createLogFollower, createTokenLog } from '@inferq/tokenlog'
+import { createCore } from './core.ts'
+import { type Authenticator, createMasterKeyAuthenticator } from './identity.ts'
+import { isLoopback } from './loopback.ts'
+import type { IngressOptions } from './options.ts'
+import { createIngressServer, type ListenOptions } from './server.ts'
+
+export interface ComposeIngressOptions {
+  /** The configuration in force, asked at every request. */
+  config(): InferqConfig
+  readonly listen: ListenOptions
+  /** The key for everything, where the configuration has none: a development key. */
+  readonly masterKey?: string
+  /** Instead of the master key. */
+  readonly authenticator?: Authenticator
+  readonly redisUrl: string
+  /** Default `inferq`. */
+  readonly namespace?: string
+  /** The record of truth; migrated and closed by whoever made it. */
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  /** The registry behind /metrics, and inferq's metrics where they are on it already. */
+  readonly metrics: Metrics
+  readonly inferqMetrics?: InferqMetrics
+  readonly options?: Partial<IngressOptions>
+  /** How long a stop may take. Default 30 s. */
+  readonly stopTimeoutMs?: number
+}
+
+export interface Ingress extends ServiceGroup {
+  /** Where it listens; only after `start`. */
+  url(): string
+}
+
+const connectTimeoutMs = 10_000
+/** A Redis that takes commands and gives no reply: what a client waits for its 503, at most. */
+const replyTimeoutMs = 1_500
+
+/** An ingress with its connections, ready to start. Throws when it would serve a public address without a key. */
+export function composeIngress(options: ComposeIngressOptions): Ingress {
+  const { config, listen, redisUrl, store, clock, log, metrics } = options
+  const keys = createRedisKeys(options.namespace)
+  // Nothing connects before the start: an ingress that is never started leaves nothing open.
+  const connection = { url: redisUrl, name: 'inferq-ingress', log, clock, overrides: { lazyConnect: true } }
+  const redis = createRedis({ ...connection, role: 'command', replyTimeoutMs })
+  const subscriber = createRedis({ ...connection, role: 'subscriber' })
+  const tokenLog = createTokenLog({ redis, keys, clock })
+  const queue = createJobQueue({ redis, keys, log })
+  const follower = createLogFollower({ tokenLog, subscriber, redis, keys, clock, log, watcher: createId('ingress') })
+  const core = createCore(
+    {
+      config,
+      tokenLog,
+      follower,
+      queue,
+      cancellations: createCancelBroadcast({ redis, keys }),
+      store,
+      authenticator: options.authenticator ?? authenticatorOf(options),
+      checks: [createRedisServiceCheck({ redis, clock }), createStoreCheck(store, clock)],
+      log,
+      registry: metrics,
+      metrics: options.inferqMetrics ?? createInferqMetrics(metrics),
+      clock,
+    },
+    options.options,
+  )
+  const close = async (): Promise<void> => {
+    await queue.close().catch((): void => {})
+    await tokenLog.close()
+    await Promise.all([closeRedis(redis), closeRedis(subscriber)])
+  }
+  const connections = createService({
+    name: 'redis',
+    async start() {
+      const all = [redis, subscriber]
+      // What keeps one from connecting is told by whenRedisReady.
+      for (const one of all) one.connect().catch((): void => {})
+      try {
+        await Promise.all(all.map((one) => whenRedisReady(one, { timeoutMs: connectTimeoutMs, clock })))
+      } catch (thrown) {
+        await close()
+        throw thrown
+      }
+    },
+    stop: close,
+  })
+  const server = createIngressServer(core, listen)
+  const { stopTimeoutMs = 30_000 } = options
+  const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs }, [connections, follower, server])
+  return { ...group, url: () => server.url() }
+}
+
+function authenticatorOf(options: ComposeIngressOptions): Authenticator {
+  const key = options.config().masterKey ?? options.masterKey
+  if (key === undefined) throw new Error('a master key is needed: set INFERQ_MASTER_KEY')
+  const isOwn = options.config().masterKey === undefined
+  if (isOwn && !isLoopback(options.listen.host ?? '127.0.0.1')) {
+    throw new Error(`${options.listen.host} is a public address: set INFERQ_MASTER_KEY before serving it`)
+  }
+  return createMasterKeyAuthenticator(key)
+}
+
+/** Asks Postgres within a second. */
+function createStoreCheck(store: Store, clock: Clock): ServiceCheck {
+  return {
+    name: 'postgres',
+    async run(signal) {
+      const startedAt = clock.monotonic()
+      try {
+        await withDeadline(clock, { timeoutMs: 1_000, what: 'select 1', parent: signal }, () => store.ping())
+        return { ok: true, latencyMs: clock.monotonic() - startedAt }
+      } catch (thrown) {
+        return { ok: false, error: errorMessage(thrown) }
+      }
+    },
+  }
+}

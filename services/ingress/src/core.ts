@@ -1,0 +1,29 @@
+import type { InferqConfig } from '@inferq/config'
+import { createRoutes, type Routes } from '@inferq/routing'
+import { createBackground } from './background.ts'
+import { createBeatWheel } from './beat-wheel.ts'
+import type { IngressCore, IngressParts } from './dependencies.ts'
+import { defaultOptions, type IngressOptions } from './options.ts'
+import { createPositionComments } from './position-comments.ts'
+
+/** Joins the parts with what one running ingress holds itself. */
+export function createCore(parts: IngressParts, options: Partial<IngressOptions> = {}): IngressCore {
+  const merged: IngressOptions = { ...defaultOptions, ...options }
+  let routed: { readonly config: InferqConfig; readonly routes: Routes } | undefined
+  return {
+    ...parts,
+    options: merged,
+    routes() {
+      const config = parts.config()
+      if (routed?.config !== config) routed = { config, routes: createRoutes(config) }
+      return routed.routes
+    },
+    background: createBackground(parts.log),
+    beats: createBeatWheel({ clock: parts.clock, intervalMs: merged.beatMs }),
+    positions: createPositionComments(parts.queue),
+    exchanges: new Set(),
+    readers: new Set(),
+    waits: new Set(),
+    stopping: false,
+  }
+}

@@ -1,0 +1,56 @@
+import type { InferqConfig } from '@inferq/config'
+import type { CancelBroadcast, JobQueue } from '@inferq/queue'
+import type { Routes } from '@inferq/routing'
+import type { Clock, ServiceCheck } from '@inferq/runtime'
+import type { Store } from '@inferq/store'
+import type { InferqMetrics, Logger, Metrics } from '@inferq/telemetry'
+import type { LogFollower, TokenLog } from '@inferq/tokenlog'
+import type { Background } from './background.ts'
+import type { BeatWheel } from './beat-wheel.ts'
+import type { EventReader } from './event-reader.ts'
+import type { Exchange } from './exchange.ts'
+import type { Authenticator } from './identity.ts'
+import type { IngressOptions } from './options.ts'
+import type { PositionComments } from './position-comments.ts'
+
+/** What an ingress needs of the record of truth. */
+export type IngressStore = Pick<Store, 'insertAccepted' | 'markEnqueued' | 'getJob' | 'listJobs' | 'openSpecs'>
+
+/** What an ingress is made of; composed in compose.ts, and by tests. */
+export interface IngressParts {
+  /** The configuration in force now. */
+  config(): InferqConfig
+  readonly tokenLog: TokenLog
+  readonly follower: LogFollower
+  /** On the connection of `tokenLog`: a job's record has to reach Redis before its place in the queue. */
+  readonly queue: JobQueue
+  readonly cancellations: CancelBroadcast
+  readonly store: IngressStore
+  readonly authenticator: Authenticator
+  /** What readiness asks, by name. */
+  readonly checks: readonly ServiceCheck[]
+  readonly log: Logger
+  /** The registry behind /metrics, and inferq's metrics on it. */
+  readonly registry: Metrics
+  readonly metrics: InferqMetrics
+  readonly clock: Clock
+}
+
+/** The parts, and what one running ingress holds beside them. */
+export interface IngressCore extends IngressParts {
+  readonly options: IngressOptions
+  /** Routes of the configuration in force now. */
+  routes(): Routes
+  readonly background: Background
+  /** Beats every `beatMs` for all who stream to a client. */
+  readonly beats: BeatWheel
+  readonly positions: PositionComments
+  /** Clients that wait on their connection for an interactive job. */
+  readonly exchanges: Set<Exchange>
+  /** Readers of job events. */
+  readonly readers: Set<EventReader>
+  /** Ends each `Prefer: wait` that goes on. */
+  readonly waits: Set<() => void>
+  /** Nothing new is taken, and connections are not kept. */
+  stopping: boolean
+}

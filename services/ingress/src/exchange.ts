@@ -1,0 +1,121 @@
+import type { ServerResponse } from 'node:http'
+import {
+  type EndPayload,
+  type ErrorDetail,
+  isTerminalKind,
+  type JobSpec,
+  type LogEntry,
+  statusOfTerminalKind,
+  type TerminalStatus,
+} from '@inferq/contracts'
+import type { Following, FollowOptions } from '@inferq/tokenlog'
+import { cancelJob, expireJob } from './cancel.ts'
+import type { IngressCore } from './dependencies.ts'
+import { type JobTrack, trackFromStart } from './job-track.ts'
+
+/** How waiting for an interactive job came to its end. */
+export type ExchangeOutcome =
+  | { readonly kind: 'ended'; readonly status: TerminalStatus; readonly end: EndPayload }
+  /** No end was seen: the log is lost, the time is up, this process stops, or the output broke off. */
+  | { readonly kind: 'failed'; readonly error: ErrorDetail }
+  | { readonly kind: 'disconnected' }
+
+export interface ExchangeHandler {
+  /** Entries before the end. False: hold back until `resume`. */
+  onEntries(entries: readonly LogEntry[]): boolean
+  /** Called once; nothing comes after it. */
+  onOutcome(outcome: ExchangeOutcome): void
+}
+
+/**
+ * One client that waits on its connection for one interactive job: follows the log, and sees to the job when the client
+ * goes away, the time is up or the process stops. Start it before the job is opened.
+ */
+export class Exchange implements FollowOptions {
+  readonly after = null
+  readonly attached = true
+  readonly spec: JobSpec
+  readonly track: JobTrack
+  readonly #core: IngressCore
+  readonly #raw: ServerResponse
+  readonly #handler: ExchangeHandler
+  #following: Following | undefined
+  #cancelDeadline: (() => void) | undefined
+  #settled = false
+
+  constructor(core: IngressCore, spec: JobSpec, raw: ServerResponse, handler: ExchangeHandler) {
+    this.spec = spec
+    this.track = trackFromStart(spec)
+    this.#core = core
+    this.#raw = raw
+    this.#handler = handler
+  }
+
+  start(): void {
+    const { follower, clock, exchanges } = this.#core
+    exchanges.add(this)
+    this.#following = follower.follow(this.spec.id, this)
+    this.#raw.once('close', this.#onClose)
+    this.#cancelDeadline = clock.after(this.spec.finishBy - clock.now(), () => this.#onDeadline())
+  }
+
+  resume(): void {
+    this.#following?.resume()
+  }
+
+  onEntries(entries: readonly LogEntry[]): boolean {
+    const now = this.#core.clock.now()
+    for (const entry of entries) this.track.see(entry, now)
+    const last = entries.at(-1)
+    if (last === undefined || !isTerminalKind(last.kind)) return this.#handler.onEntries(entries)
+    if (entries.length > 1) this.#handler.onEntries(entries.slice(0, -1))
+    const end = JSON.parse(last.payload) as EndPayload
+    this.#settle({ kind: 'ended', status: statusOfTerminalKind(last.kind), end })
+    if (!this.spec.keepResult) this.#core.tokenLog.discard(this.spec.id)
+    return true
+  }
+
+  onLost(): void {
+    const message = 'The queue lost sight of this request. Please try again.'
+    this.#settle({ kind: 'failed', error: { code: 'service_unavailable', message, retryAfterSeconds: 1 } })
+  }
+
+  /** Gives up on the client's side: the client gets `error`, the job is cancelled. */
+  abandon(error: ErrorDetail): void {
+    if (this.#settle({ kind: 'failed', error }) && !this.spec.keepResult) this.#cancel()
+  }
+
+  /** The submit itself failed; there is no job to cancel. */
+  refuse(error: ErrorDetail): void {
+    if (this.#settle({ kind: 'failed', error })) this.#core.tokenLog.discard(this.spec.id)
+  }
+
+  readonly #onClose = (): void => {
+    if (!this.#settle({ kind: 'disconnected' })) return
+    // Somebody who asked for the job to be finished has its result kept.
+    if (!this.spec.keepResult) this.#cancel()
+  }
+
+  #onDeadline(): void {
+    const seconds = Math.round((this.spec.finishBy - this.spec.createdAt) / 1000)
+    const error: ErrorDetail = { code: 'job_expired', message: `The request was not finished within ${seconds} s.` }
+    if (!this.#settle({ kind: 'failed', error })) return
+    const { class: modelClass, hop } = this.track
+    this.#core.background.run('expire', expireJob(this.#core, this.spec.id, { class: modelClass, hop }, error))
+  }
+
+  #cancel(): void {
+    this.#core.background.run('cancel', cancelJob(this.#core, this.spec.id))
+  }
+
+  #settle(outcome: ExchangeOutcome): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    this.#following?.close()
+    this.#cancelDeadline?.()
+    this.#raw.off('close', this.#onClose)
+    this.#core.exchanges.delete(this)
+    this.#handler.onOutcome(outcome)
+    return true
+  }
+}

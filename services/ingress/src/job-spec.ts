@@ -1,0 +1,69 @@
+import type { Candidate, JobSpec, JobType, Operation, Tier } from '@inferq/contracts'
+
+/** Body of a request after validation. */
+export type RequestBody = Readonly<Record<string, unknown>>
+
+export interface SpecInput {
+  readonly id: string
+  readonly operation: Operation
+  readonly request: RequestBody
+  readonly model: string
+  readonly candidates: readonly Candidate[]
+  readonly owner: string
+  readonly tier: Tier
+  readonly mode: JobSpec['mode']
+  readonly keepResult: boolean
+  readonly now: number
+  readonly startWithinMs: number
+  readonly finishWithinMs: number
+  readonly metadata: Readonly<Record<string, string>>
+  readonly requestId: string
+}
+
+const typeOfOperation: Readonly<Record<Operation, JobType>> = {
+  chat: 'completion',
+  text: 'completion',
+  embeddings: 'embedding',
+  summary: 'summarization',
+}
+
+/** Everything about a job that never changes, from what was accepted. Pure. */
+export function buildSpec(input: SpecInput): JobSpec {
+  const { operation, mode, now, startWithinMs, finishWithinMs } = input
+  return {
+    id: input.id,
+    type: typeOfOperation[operation],
+    operation,
+    request: input.request,
+    model: input.model,
+    candidates: input.candidates,
+    owner: input.owner,
+    tier: input.tier,
+    mode,
+    stream: streams(input),
+    keepResult: input.keepResult,
+    createdAt: now,
+    startBy: now + Math.min(startWithinMs, finishWithinMs),
+    finishBy: now + finishWithinMs,
+    metadata: input.metadata,
+    requestId: input.requestId,
+  }
+}
+
+/** An asynchronous job may be followed by anyone at any time, so its tokens are written as they come. */
+function streams({ operation, mode, request }: SpecInput): boolean {
+  if (operation === 'embeddings') return false
+  return mode === 'async' || request['stream'] === true
+}
+
+/** `service_tier` of an OpenAI request as our tier; `auto` and none are the default. */
+export function tierOf(serviceTier: unknown): Tier {
+  return serviceTier === 'flex' || serviceTier === 'default' || serviceTier === 'priority' ? serviceTier : 'default'
+}
+
+/** The operation a native job of this type asks for. */
+export function operationOf(type: JobType, request: RequestBody): Operation {
+  if (type === 'embedding') return 'embeddings'
+  if (type === 'summarization') return 'summary'
+  return request['prompt'] !== undefined && request['messages'] === undefined ? 'text' : 'chat'
+}

@@ -1,0 +1,88 @@
+import { CancelResponse, JobList, JobView } from '@inferq/contracts'
+import { Type } from 'typebox'
+import { described, failures } from './responses.ts'
+
+const tags = ['Jobs']
+const params = Type.Object({ id: Type.String({ examples: ['job_01m8k3v7w2q9r4t6y8z0a1b2c3'] }) })
+
+/** Documentation of the native job routes, and what is checked of their paths and queries. */
+export const jobDocs = {
+  submit: {
+    operationId: 'submitJob',
+    summary: 'Submit an asynchronous job',
+    description:
+      'The answer means that the job is committed. With `Prefer: wait=N` it comes when the job has ended, after N seconds at the latest.',
+    tags,
+    response: {
+      200: described(JobView, 'With `Prefer: wait=N`: it ended in time.'),
+      202: described(JobView, 'Accepted.'),
+      ...failures.forQuestion,
+    },
+  },
+  list: {
+    operationId: 'listJobs',
+    summary: 'Jobs, newest first',
+    tags,
+    response: { 200: described(JobList, 'A page of jobs, without results.'), ...failures.forList },
+  },
+  get: {
+    operationId: 'getJob',
+    summary: 'A job',
+    tags,
+    params,
+    response: { 200: described(JobView, 'The job as it is now.'), ...failures.forJob },
+  },
+  result: {
+    operationId: 'getJobResult',
+    summary: 'The bare result of a job',
+    description: 'The OpenAI object, or the summary. The error of a job that failed, with its status.',
+    tags,
+    params,
+    response: {
+      200: { ...Type.Object({}, { additionalProperties: true }), description: 'The result.' },
+      ...failures.forJob,
+      ...failures.notFinished,
+    },
+  },
+  events: {
+    operationId: 'readJobEvents',
+    summary: 'The events of a job, live and resumable',
+    description:
+      'Server-sent events: `job.queued`, `job.started`, `output.delta`, `job.progress`, `job.requeued`, `output.reset`, and exactly one of `job.completed`, `job.failed`, `job.cancelled`, `job.expired`, after which the stream closes. Reconnect with `Last-Event-ID` (or `?after=`) to go on where you left off; 204 says that nothing is left. Deltas are kept for minutes after the end; later readers get the terminal event alone, with the result.',
+    tags,
+    params,
+    querystring: Type.Object(
+      {
+        after: Type.Optional(Type.String({ maxLength: 40, examples: ['1-42'] })),
+        format: Type.Optional(
+          Type.Enum(['jobs', 'openai'], { description: '`openai`: `chat.completion.chunk`s under the same ids.' }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    response: {
+      200: {
+        description: 'The events.',
+        content: {
+          'text/event-stream': {
+            schema: {
+              type: 'string',
+              examples: ['id: 1-3\nevent: output.delta\ndata: {"text":"Hello"}\n\n'],
+            },
+          },
+        },
+      },
+      204: { description: 'The terminal event was already read.', type: 'null' },
+      400: failures.forList[400],
+      ...failures.forJob,
+    },
+  },
+  cancel: {
+    operationId: 'cancelJob',
+    summary: 'Cancel a job',
+    description: 'Idempotent. `cancelling`: it runs; its worker was told to stop.',
+    tags,
+    params,
+    response: { 200: described(CancelResponse, 'What became of it.'), ...failures.forJob },
+  },
+} as const

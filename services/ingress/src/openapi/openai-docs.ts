@@ -1,0 +1,46 @@
+import { JobView, Model, ModelList } from '@inferq/contracts'
+import { Type } from 'typebox'
+import { answers, described, failures } from './responses.ts'
+
+const tags = ['OpenAI']
+const deferred = { 202: described(JobView, 'With `Prefer: respond-async`: accepted as an asynchronous job.') }
+
+/** Documentation of the OpenAI-compatible routes; their request bodies are the contracts' own. */
+export const openAiDocs = {
+  chat: {
+    operationId: 'createChatCompletion',
+    summary: 'Chat completion, streamed or not',
+    description:
+      'Parameters that are not listed are passed to the model. While a stream waits, comments such as `: queued position=3` keep it alive.',
+    tags,
+    response: { 200: answers.chat, ...deferred, ...failures.forQuestion },
+  },
+  text: {
+    operationId: 'createCompletion',
+    summary: 'Text completion, streamed or not',
+    tags,
+    response: { 200: answers.text, ...deferred, ...failures.forQuestion },
+  },
+  embeddings: {
+    operationId: 'createEmbeddings',
+    summary: 'Embeddings',
+    tags,
+    response: { 200: answers.embeddings, ...deferred, ...failures.forQuestion },
+  },
+} as const
+
+export const modelDocs = {
+  list: {
+    operationId: 'listModels',
+    summary: 'Models that may be called',
+    tags,
+    response: { 200: described(ModelList, 'All models.'), 401: failures.forList[401] },
+  },
+  one: {
+    operationId: 'getModel',
+    summary: 'One model',
+    tags,
+    params: Type.Object({ '*': Type.String({ description: 'Name of the model; may hold slashes.' }) }),
+    response: { 200: described(Model, 'The model.'), 401: failures.forList[401], 404: failures.forQuestion[404] },
+  },
+} as const

@@ -1,0 +1,33 @@
+import type { EndPayload } from '@inferq/contracts'
+import type { Identity } from './identity.ts'
+import type { JobTrack } from './job-track.ts'
+
+/** What the log line and the metrics of a request will say; filled in as it becomes known. Never content, never keys. */
+export interface RequestFacts {
+  /** `clock.monotonic()` */
+  readonly startedAt: number
+  identity?: Identity
+  jobId?: string
+  model?: string
+  promptTokens?: number
+  completionTokens?: number
+  ttftMs?: number
+  errorCode?: string
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    facts: RequestFacts
+  }
+}
+
+/** Notes how the job behind a request ended. */
+export function noteEnd(facts: RequestFacts, createdAt: number, track: JobTrack, end: EndPayload): void {
+  const firstOutputAt = track.firstOutputAt ?? end.timings?.firstTokenAt
+  if (firstOutputAt !== undefined) facts.ttftMs = Math.max(0, firstOutputAt - createdAt)
+  if (end.usage !== undefined) {
+    facts.promptTokens = end.usage.promptTokens
+    facts.completionTokens = end.usage.completionTokens
+  }
+  if (end.error !== undefined) facts.errorCode = end.error.code
+}

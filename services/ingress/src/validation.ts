@@ -1,0 +1,66 @@
+import {
+  ChatCompletionRequest,
+  EmbeddingsRequest,
+  InferqError,
+  type Operation,
+  SummarizationRequest,
+  TextCompletionRequest,
+} from '@inferq/contracts'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
+import { describeFault } from './validation-faults.ts'
+
+/** The schema of each operation's request body. */
+export const requestSchemas = {
+  chat: ChatCompletionRequest,
+  text: TextCompletionRequest,
+  embeddings: EmbeddingsRequest,
+  summary: SummarizationRequest,
+} as const satisfies Record<Operation, object>
+
+export interface Validation {
+  /** For Fastify: bodies as they are, query strings and parameters with their text turned into numbers. */
+  readonly compiler: FastifySchemaCompiler<object>
+  /** Throws InferqError naming the field, under `prefix`. */
+  check(operation: Operation, body: unknown, prefix: string): void
+}
+
+/**
+ * Schemas are compiled once each, however many routes share them. The first fault ends a validation: a hostile body
+ * costs no more than a good one. `verbose` only puts the value at fault beside it, to name its type.
+ */
+export function createValidation(): Validation {
+  const common = {
+    removeAdditional: false,
+    useDefaults: false,
+    allErrors: false,
+    verbose: true,
+    strict: false,
+  } as const
+  const exact = new Ajv({ ...common, coerceTypes: false })
+  const coercing = new Ajv({ ...common, coerceTypes: true })
+  const compiled = new Map<object, ValidateFunction>()
+
+  const compile = (schema: object, ajv: Ajv): ValidateFunction => {
+    let validate = compiled.get(schema)
+    if (validate === undefined) {
+      validate = ajv.compile(schema)
+      compiled.set(schema, validate)
+    }
+    return validate
+  }
+
+  return {
+    compiler: ({ schema, httpPart }) => compile(schema, httpPart === 'body' ? exact : coercing),
+    check(operation, body, prefix) {
+      const validate = compile(requestSchemas[operation], exact)
+      if (!validate(body)) throw new InferqError(describeFault(validate.errors ?? [], prefix))
+    },
+  }
+}
+
+/** Fastify's errors of a validation as ours. */
+export function formatSchemaErrors(errors: FastifySchemaValidationError[]): Error {
+  // They are Ajv's own: our compiler gives Ajv's functions.
+  return new InferqError(describeFault(errors as unknown as ErrorObject[]))
+}
