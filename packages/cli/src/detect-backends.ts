@@ -1,0 +1,148 @@
+import type { DetectedBackend, DetectedModel, ProviderName } from '@inferq/config'
+import { ollamaBaseUrl, openaiBaseUrl, vllmBaseUrl } from '@inferq/config'
+import { errorMessage, readEnvironment } from '@inferq/runtime'
+import type { Variables } from './settings.ts'
+
+export interface Detection {
+  readonly found: readonly DetectedBackend[]
+  /** Backends the environment names and that did not answer as they should. */
+  readonly missing: readonly MissingBackend[]
+}
+
+export interface MissingBackend {
+  readonly provider: ProviderName
+  readonly baseUrl: string
+  /** The variable that names it. */
+  readonly variable: string
+  readonly reason: string
+}
+
+/** Whatever happens to listen at a usual port gets this long; a backend that was named gets longer. */
+const guessTimeoutMs = 300
+const namedTimeoutMs = 3_000
+const maxListBytes = 4 * 1024 * 1024
+
+interface Place {
+  readonly provider: ProviderName
+  readonly baseUrl: string
+  /** Undefined: a guess, of which nobody hears when it is wrong. */
+  readonly variable: string | undefined
+  readonly apiKey: string | undefined
+}
+
+/** Asks every backend that may be there, all at once, for its models. Never throws. */
+export async function detectBackends(variables: Variables, usual: UsualPlaces = usualPlaces): Promise<Detection> {
+  const answers = await Promise.all(placesToLook(variables, usual).map(ask))
+  return {
+    found: answers.flatMap((answer) => ('models' in answer ? [answer] : [])),
+    missing: answers.flatMap((answer) => ('variable' in answer ? [answer] : [])),
+  }
+}
+
+/** Where backends listen when nobody says otherwise. */
+export interface UsualPlaces {
+  readonly ollama: string
+  readonly vllm: string
+}
+const usualPlaces: UsualPlaces = { ollama: ollamaBaseUrl, vllm: vllmBaseUrl }
+
+function placesToLook(variables: Variables, usual: UsualPlaces): Place[] {
+  const environment = readEnvironment(variables)
+  const value = (name: string): string | undefined => environment.get(name)
+  const local = (provider: 'ollama' | 'vllm', variable: string, apiKey: string | undefined): Place => {
+    const named = value(variable)
+    return { provider, baseUrl: named ?? usual[provider], variable: named && variable, apiKey }
+  }
+  const places = [
+    local('ollama', 'OLLAMA_BASE_URL', value('OLLAMA_API_KEY')),
+    local('vllm', 'VLLM_BASE_URL', value('VLLM_API_KEY')),
+  ]
+  const openaiKey = value('OPENAI_API_KEY')
+  if (openaiKey !== undefined) {
+    const baseUrl = value('OPENAI_BASE_URL') ?? openaiBaseUrl
+    places.push({ provider: 'openai', baseUrl, variable: 'OPENAI_API_KEY', apiKey: openaiKey })
+  }
+  return places
+}
+
+type Answer = DetectedBackend | MissingBackend | { readonly nothing: true }
+
+async function ask(place: Place): Promise<Answer> {
+  const { provider, baseUrl, variable } = place
+  try {
+    const body = await fetchList(place)
+    const models = provider === 'ollama' ? readTags(body) : readModels(body, provider === 'vllm' && !variable)
+    if (models !== null && models.length > 0) return { provider, baseUrl, models }
+    if (variable === undefined) return { nothing: true }
+    const reason = models === null ? `it answers, though not as ${provider} does` : 'it has no models'
+    return { provider, baseUrl, variable, reason }
+  } catch (thrown) {
+    if (variable === undefined) return { nothing: true }
+    return { provider, baseUrl, variable, reason: describeFailure(thrown) }
+  }
+}
+
+async function fetchList({ provider, baseUrl, variable, apiKey }: Place): Promise<unknown> {
+  const root = baseUrl.replace(/\/+$/, '')
+  const url = provider === 'ollama' ? `${root.replace(/\/(v1|api)$/, '')}/api/tags` : `${withVersion(root)}/models`
+  const signal = AbortSignal.timeout(variable === undefined ? guessTimeoutMs : namedTimeoutMs)
+  const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
+  const response = await fetch(url, { signal, headers, redirect: 'error' })
+  const text = await readText(response)
+  if (!response.ok) throw new Error(`it answers ${response.status}`)
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function withVersion(root: string): string {
+  return URL.canParse(root) && new URL(root).pathname === '/' ? `${root}/v1` : root
+}
+
+/** Bounded: whatever listens there may send without end. */
+async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > maxListBytes) throw new Error('it sends too much')
+  }
+  return text
+}
+
+/** Ollama's `GET /api/tags`; null when the answer has another shape. */
+function readTags(body: unknown): DetectedModel[] | null {
+  const models = property(body, 'models')
+  if (!Array.isArray(models)) return null
+  const names = models.map((model) => property(model, 'name'))
+  return names.every((name) => typeof name === 'string') ? names.map((name) => ({ name })) : null
+}
+
+/** `GET /v1/models`; null when the answer has another shape, or is not vLLM's where that is to be told apart. */
+function readModels(body: unknown, onlyVllm: boolean): DetectedModel[] | null {
+  const data = property(body, 'data')
+  if (!Array.isArray(data)) return null
+  const models: DetectedModel[] = []
+  for (const entry of data) {
+    const name = property(entry, 'id')
+    if (typeof name !== 'string') return null
+    if (onlyVllm && property(entry, 'owned_by') !== 'vllm') return null
+    const contextWindow = property(entry, 'max_model_len')
+    const known = typeof contextWindow === 'number' && Number.isSafeInteger(contextWindow) && contextWindow > 0
+    models.push({ name, ...(known ? { contextWindow } : {}) })
+  }
+  return models
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
+}
+
+function describeFailure(thrown: unknown): string {
+  if (thrown instanceof DOMException && thrown.name === 'TimeoutError') return 'it does not answer'
+  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
+  if (cause instanceof Error && 'code' in cause) return `it cannot be reached (${String(cause.code)})`
+  return errorMessage(thrown)
+}

@@ -1,0 +1,132 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
+import type { CommandContext } from './context.ts'
+import { exitCodes } from './exit-codes.ts'
+import { toCommandError } from './failures.ts'
+
+/**
+ * Runs `inferq` with these arguments and gives its exit code; never throws. The commands are loaded when asked for: a
+ * worker loads no HTTP server.
+ */
+export async function runProgram(args: readonly string[], context: CommandContext): Promise<number> {
+  let code: number = exitCodes.ok
+  const program = createProgram(context, (result) => {
+    code = result
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return code
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    const { message, mend, exitCode } = toCommandError(thrown)
+    context.err(`inferq: ${message}\n${mend === undefined ? '' : `→ ${mend}\n`}`)
+    return exitCode
+  }
+}
+
+function createProgram(context: CommandContext, end: (code: number) => void): Command {
+  const program = new Command('inferq')
+    .description('A self-hosted inference queue with the face of an LLM gateway.')
+    .version(packageJson.version)
+    .exitOverride()
+    .configureOutput({ writeOut: context.out, writeErr: context.err })
+    .addHelpText('after', examples('inferq up', 'inferq worker --help'))
+
+  program
+    .command('up')
+    .description('Run everything on this machine: Redis and Postgres (unless named), ingress, controller, workers.')
+    .addOption(portOption())
+    .addOption(hostOption())
+    .addOption(configOption())
+    .option('--workers <n>', 'worker processes', wholeNumber(1, 64), 1)
+    .addHelpText('after', `${examples('inferq up --port 4100 --config inferq.yaml')}\n${upVariables}`)
+    .action(async (options) => end(await (await import('./commands/up.ts')).runUp(options, context)))
+
+  program
+    .command('ingress')
+    .description('Run one ingress: the HTTP face. Needs REDIS_URL and DATABASE_URL.')
+    .addOption(portOption())
+    .addOption(hostOption())
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      examples('REDIS_URL=redis://redis:6379 DATABASE_URL=postgres://… inferq ingress --host 0.0.0.0'),
+    )
+    .action(async (options) => end(await (await import('./commands/ingress.ts')).runIngress(options, context)))
+
+  program
+    .command('worker')
+    .description('Run one worker. Needs REDIS_URL and reaches its backends; no Postgres.')
+    .addOption(configOption())
+    .option('--classes <names>', 'classes to serve, separated by commas (default: all)', nameList)
+    .option('--gpu <name>', 'the GPU it is pinned to, as others shall see it')
+    .option(
+      '--drain <seconds>',
+      'time for running jobs at a stop (default: from the configuration)',
+      wholeNumber(0, 86_400),
+    )
+    .addHelpText('after', examples('REDIS_URL=redis://redis:6379 inferq worker --classes llama3.1'))
+    .action(async (options) => end(await (await import('./commands/worker.ts')).runWorker(options, context)))
+
+  program
+    .command('controller')
+    .description('Run one controller: it records outcomes in Postgres. Needs REDIS_URL and DATABASE_URL.')
+    .addOption(configOption())
+    .addHelpText('after', examples('REDIS_URL=redis://redis:6379 DATABASE_URL=postgres://… inferq controller'))
+    .action(async (options) => end(await (await import('./commands/controller.ts')).runController(options, context)))
+
+  program
+    .command('migrate')
+    .description('Bring the database at DATABASE_URL forward to this version, and end.')
+    .addOption(configOption())
+    .addHelpText('after', examples('DATABASE_URL=postgres://… inferq migrate'))
+    .action(async (options) => end(await (await import('./commands/migrate.ts')).runMigrate(options, context)))
+
+  program
+    .command('simulator', { hidden: true })
+    .description('Run the built-in simulated backend (done by `inferq up`).')
+    .option('--port <port>', 'port; 0: any', wholeNumber(0, 65_535), 0)
+    .action(async (options) => end(await (await import('./commands/simulator.ts')).runSimulator(options, context)))
+
+  // A command inherits these only when it is made by `command` after them: set for each.
+  for (const command of program.commands) command.exitOverride().configureOutput(program.configureOutput())
+  return program
+}
+
+const upVariables = `Environment:
+  REDIS_URL, DATABASE_URL              use these instead of bringing our own
+  OLLAMA_BASE_URL, VLLM_BASE_URL, OPENAI_API_KEY, OPENAI_BASE_URL
+                                       backends, when no file names models
+  INFERQ_MASTER_KEY                    the key clients send; needed to listen on a public address
+  INFERQ_DATA_DIR                      where data is kept (default .inferq)
+`
+
+function examples(...lines: readonly string[]): string {
+  return ['', lines.length === 1 ? 'Example:' : 'Examples:', ...lines.map((line) => `  $ ${line}`), ''].join('\n')
+}
+
+function portOption(): Option {
+  return new Option('--port <port>', 'port to listen on (default: 4000, or PORT)').argParser(wholeNumber(0, 65_535))
+}
+
+function hostOption(): Option {
+  return new Option('--host <address>', 'address to listen on (default: 127.0.0.1, or INFERQ_HOST)')
+}
+
+function configOption(): Option {
+  return new Option('--config <file>', 'configuration (default: inferq.yaml if there is one, or INFERQ_CONFIG)')
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
+    if (number >= min && number <= max) return number
+    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`)
+  }
+}
+
+function nameList(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim())
+  if (names.every((name) => name !== '')) return names
+  throw new InvalidArgumentError('expected names separated by commas')
+}

@@ -1,0 +1,79 @@
+import { relative, resolve } from 'node:path'
+import {
+  choiceVariable,
+  describeFault,
+  integerVariable,
+  parseEnvironment,
+  readEnvironment,
+  textVariable,
+  urlVariable,
+} from '@inferq/runtime'
+import { CommandError, exitCodes } from './exit-codes.ts'
+
+export type Variables = Readonly<Record<string, string | undefined>>
+
+/** What the environment says to every command; each variable is also read from the file that `<NAME>_FILE` names. */
+export interface Settings {
+  readonly redisUrl: string | undefined
+  readonly databaseUrl: string | undefined
+  readonly dataDir: string
+  readonly host: string
+  readonly port: number
+  readonly configFile: string | undefined
+  readonly namespace: string | undefined
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+}
+
+const schema = {
+  redisUrl: urlVariable('REDIS_URL', {
+    protocols: ['redis:', 'rediss:', 'redis+unix:', 'unix:'],
+    default: undefined,
+  }),
+  databaseUrl: urlVariable('DATABASE_URL', { protocols: ['postgres:', 'postgresql:'], default: undefined }),
+  dataDir: textVariable('INFERQ_DATA_DIR', { default: '.inferq' }),
+  host: textVariable('INFERQ_HOST', { default: '127.0.0.1' }),
+  port: integerVariable('PORT', { min: 0, max: 65_535, default: 4000 }),
+  ownConfig: textVariable('INFERQ_CONFIG', { default: undefined }),
+  pathConfig: textVariable('CONFIG_FILE_PATH', { default: undefined }),
+  litellmConfig: textVariable('LITELLM_CONFIG_PATH', { default: undefined }),
+  namespace: textVariable('INFERQ_NAMESPACE', { default: undefined }),
+  logLevel: choiceVariable('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], { default: 'info' }),
+}
+
+/** Throws CommandError 3 naming every variable that is wrong. */
+export function readSettings(variables: Variables): Settings {
+  const parsed = parseEnvironment(readEnvironment(variables), schema)
+  if (!parsed.ok) {
+    const message = `the environment is not usable\n${parsed.faults.map(describeFault).join('\n')}`
+    throw new CommandError(exitCodes.configInvalid, message)
+  }
+  const { ownConfig, pathConfig, litellmConfig, ...settings } = parsed.value
+  return { ...settings, configFile: ownConfig ?? pathConfig ?? litellmConfig }
+}
+
+/** Redis for a command that cannot bring its own. */
+export function requireRedisUrl(settings: Settings): string {
+  if (settings.redisUrl !== undefined) return settings.redisUrl
+  throw new CommandError(exitCodes.configInvalid, 'REDIS_URL is not set', redisMend)
+}
+
+const redisMend = 'set REDIS_URL=redis://host:6379, or run `inferq up`, which brings a Redis of its own'
+
+/** Postgres for a command that cannot bring its own. `fromConfig` is what the configuration file says. */
+export function requireDatabaseUrl(settings: Settings, fromConfig: string | undefined): string {
+  const url = fromConfig ?? settings.databaseUrl
+  if (url !== undefined) return url
+  const mend = 'set DATABASE_URL=postgres://…, or run `inferq up`, which brings a Postgres of its own'
+  throw new CommandError(exitCodes.configInvalid, 'DATABASE_URL is not set', mend)
+}
+
+/** Only this machine can reach it. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+/** A path as the user would write it. */
+export function shownPath(path: string): string {
+  const near = relative(process.cwd(), resolve(path))
+  return near === '' || near.startsWith('..') ? path : near
+}

@@ -1,0 +1,104 @@
+import type { DetectedBackend, InferqConfig } from '@inferq/config'
+import { type Clock, createService, createSupervisor, type Service, type Supervisor } from '@inferq/runtime'
+import { demoModels } from '@inferq/simulator'
+import type { LogDestination, Logger } from '@inferq/telemetry'
+import { type Detection, detectBackends } from '../detect-backends.ts'
+import { describeBackends } from '../first-run.ts'
+import { type LoadedConfig, loadConfig } from '../load-config.ts'
+import type { Variables } from '../settings.ts'
+import { spawnCommand } from './child.ts'
+import { type Returned, reportReturns } from './returns.ts'
+
+export interface BackendsPart {
+  readonly service: Service
+  /** Once it has started: with models to serve. */
+  config(): InferqConfig
+  /** What was detected, for the workers to serve the same; undefined: the file says it. */
+  detected(): readonly DetectedBackend[] | undefined
+  describe(): string
+}
+
+export interface BackendsOptions {
+  /** As the file says it; without models in it, backends are looked for. */
+  readonly loaded: LoadedConfig
+  readonly configFile: string | undefined
+  readonly variables: Variables
+  readonly log: Logger
+  readonly clock: Clock
+  readonly destination: LogDestination
+  readonly onChange: Returned
+  readonly warn: (text: string) => void
+}
+
+/** What serves the models: those of the file, else every backend found, else the built-in simulator as a child. */
+export function createBackendsPart(options: BackendsOptions): BackendsPart {
+  const { loaded, configFile, variables, warn } = options
+  let config = loaded.config
+  let detected: readonly DetectedBackend[] | undefined
+  let simulator: Supervisor | undefined
+  const declared = loaded.config.deployments.length > 0
+
+  const service = createService({
+    name: 'backends',
+    async start() {
+      if (declared) return
+      const detection = await detectBackends(variables)
+      for (const text of describeMissing(detection)) warn(text)
+      detected = detection.found
+      if (detected.length === 0) {
+        const started = createSimulatorChild(options)
+        await started.supervisor.start()
+        simulator = started.supervisor
+        detected = [started.backend()]
+      }
+      config = loadConfig({ file: configFile, variables, detected }).config
+    },
+    stop: (deadline) => simulator?.stop(deadline),
+  })
+  return {
+    service,
+    config: () => config,
+    detected: () => detected,
+    describe: () => describeBackends(config, declared ? loaded.file : undefined),
+  }
+}
+
+function describeMissing({ missing }: Detection): string[] {
+  return missing.map(({ variable, baseUrl, reason }) => `${variable} is set, but ${baseUrl} is not used: ${reason}`)
+}
+
+/** After a restart it listens where it did before, since every worker knows that address. */
+function createSimulatorChild(options: BackendsOptions): { supervisor: Supervisor; backend(): DetectedBackend } {
+  const { variables, log, clock, destination, onChange } = options
+  let url: string | undefined
+  const supervisor = createSupervisor({
+    name: 'simulator',
+    log,
+    clock,
+    killAfterMs: 2_000,
+    onState: reportReturns('Simulator', onChange),
+    async spawn(signal) {
+      const port = url === undefined ? '0' : new URL(url).port
+      const args = ['simulator', '--port', port]
+      const child = await spawnCommand({ name: 'simulator', args, variables, log, clock, destination, signal })
+      url ??= urlOf(child.detail)
+      return child
+    },
+  })
+  return {
+    supervisor,
+    backend: () => ({ provider: 'openai', baseUrl: `${url}/v1`, simulated: true, models: simulatedModels }),
+  }
+}
+
+const simulatedModels = Object.entries(demoModels).map(([name, script]) => ({
+  name,
+  mode: script.embedding === undefined ? ('chat' as const) : ('embedding' as const),
+  contextWindow: 8192,
+}))
+
+function urlOf(detail: unknown): string {
+  const url = typeof detail === 'object' && detail !== null && 'url' in detail ? detail.url : undefined
+  if (typeof url !== 'string') throw new Error('the simulator did not say where it listens')
+  return url
+}

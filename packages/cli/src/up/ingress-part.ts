@@ -1,0 +1,87 @@
+import type { InferqConfig } from '@inferq/config'
+import type { Ingress } from '@inferq/ingress'
+import { type Clock, createService, type Service } from '@inferq/runtime'
+import type { Store } from '@inferq/store'
+import type { InferqMetrics, Logger, Metrics } from '@inferq/telemetry'
+import type { MasterKey } from '../master-key.ts'
+import { listenError } from '../port.ts'
+
+export interface IngressPartOptions {
+  readonly host: string
+  readonly port: number
+  readonly masterKey: MasterKey
+  readonly namespace: string | undefined
+  /** Awaited first: what the ingress needs has to be there. */
+  readonly needs: () => Promise<IngressNeeds>
+  readonly clock: Clock
+  readonly log: Logger
+  readonly registry: Metrics
+  readonly inferqMetrics: InferqMetrics
+}
+
+export interface IngressNeeds {
+  readonly redisUrl: string
+  readonly databaseUrl: string
+  readonly config: InferqConfig
+}
+
+export interface IngressPart {
+  readonly service: Service
+  /** Once it has started. */
+  url(): string
+}
+
+/** What clients that wait for an answer get when the stack stops. */
+const stopTimeoutMs = 3_000
+
+/** The ingress in this process, with its own way to Postgres. Its modules are loaded while others start. */
+export function createIngressPart(options: IngressPartOptions): IngressPart {
+  const { host, port, masterKey, namespace, clock, log, registry, inferqMetrics } = options
+  let ingress: Ingress | undefined
+  let store: Store | undefined
+  const service = createService({
+    name: 'ingress',
+    async start() {
+      const [{ composeIngress }, { createStore }, needs] = await Promise.all([
+        import('@inferq/ingress'),
+        import('@inferq/store'),
+        options.needs(),
+      ])
+      store = createStore({ url: needs.databaseUrl, log })
+      ingress = composeIngress({
+        config: () => needs.config,
+        listen: { host, port },
+        redisUrl: needs.redisUrl,
+        store,
+        clock,
+        log,
+        metrics: registry,
+        inferqMetrics,
+        stopTimeoutMs,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(masterKey.kind === 'development' ? { masterKey: masterKey.value } : {}),
+      })
+      try {
+        await ingress.start()
+      } catch (thrown) {
+        await store.close()
+        throw listenError(thrown, host, port)
+      }
+    },
+    quiet: () => ingress?.quiet(),
+    async stop(deadline) {
+      try {
+        await ingress?.stop(deadline)
+      } finally {
+        await store?.close()
+      }
+    },
+  })
+  return {
+    service,
+    url() {
+      if (ingress === undefined) throw new Error('asked before it has started')
+      return ingress.url()
+    },
+  }
+}

@@ -1,0 +1,69 @@
+import type { DetectedBackend } from '@inferq/config'
+import { type Clock, createSupervisor, type Supervisor } from '@inferq/runtime'
+import type { LogDestination, Logger } from '@inferq/telemetry'
+import { detectedVariable } from '../models.ts'
+import type { Variables } from '../settings.ts'
+import { spawnCommand } from './child.ts'
+import { type Returned, reportReturns } from './returns.ts'
+
+export interface WorkerPartOptions {
+  /** From 1. */
+  readonly number: number
+  readonly configFile: string | undefined
+  readonly variables: Variables
+  /** Awaited before each start: Redis and the models have to be there. */
+  readonly needs: () => Promise<WorkerNeeds>
+  readonly log: Logger
+  readonly clock: Clock
+  readonly destination: LogDestination
+  readonly onChange: Returned
+}
+
+export interface WorkerNeeds {
+  readonly redisUrl: string
+  readonly detected: readonly DetectedBackend[] | undefined
+}
+
+/** What a stopping worker gives its running jobs before it puts them back; it has a little more to do after that. */
+const drainSeconds = 2
+const killAfterMs = 9_000
+
+/** A worker process, started again whenever it dies. */
+export function createWorkerPart(options: WorkerPartOptions): Supervisor {
+  const { number, configFile, variables, needs, log, clock, destination, onChange } = options
+  const name = `worker-${number}`
+  return createSupervisor({
+    name,
+    log,
+    clock,
+    killAfterMs,
+    onState: reportReturns(`Worker ${number}`, onChange),
+    async spawn(signal) {
+      const { redisUrl, detected } = await needs()
+      const config = configFile === undefined ? [] : ['--config', configFile]
+      return spawnCommand({
+        name,
+        args: ['worker', '--drain', String(drainSeconds), ...config],
+        variables: workerVariables(variables, redisUrl, detected),
+        log,
+        clock,
+        destination,
+        signal,
+      })
+    },
+  })
+}
+
+/** A worker needs no database, and gets no way to it. */
+function workerVariables(
+  variables: Variables,
+  redisUrl: string,
+  detected: readonly DetectedBackend[] | undefined,
+): Variables {
+  const { DATABASE_URL: _, DATABASE_URL_FILE: __, REDIS_URL_FILE: ___, [detectedVariable]: ____, ...others } = variables
+  return {
+    ...others,
+    REDIS_URL: redisUrl,
+    ...(detected === undefined ? {} : { [detectedVariable]: JSON.stringify(detected) }),
+  }
+}
