@@ -3,17 +3,9 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { until } from '@inferq/testkit'
+import { freePort, until } from '@inferq/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  freePort,
-  processesNamed,
-  processesWith,
-  type RunningCommand,
-  runCommand,
-  runToEnd,
-  untilReady,
-} from './command.ts'
+import { processesNamed, processesWith, type RunningCommand, runCommand, runToEnd, untilReady } from './command.ts'
 
 let workDir = ''
 let mark = ''

@@ -19,6 +19,8 @@ export interface Settings {
   readonly dataDir: string
   readonly host: string
   readonly port: number
+  /** Where a service shows its metrics and that it lives; nowhere when not set. */
+  readonly metricsPort: number | undefined
   readonly configFile: string | undefined
   readonly namespace: string | undefined
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
@@ -33,6 +35,7 @@ const schema = {
   dataDir: textVariable('INFERQ_DATA_DIR', { default: '.inferq' }),
   host: textVariable('INFERQ_HOST', { default: '127.0.0.1' }),
   port: integerVariable('PORT', { min: 0, max: 65_535, default: 4000 }),
+  metricsPort: integerVariable('INFERQ_METRICS_PORT', { min: 1, max: 65_535, default: undefined }),
   ownConfig: textVariable('INFERQ_CONFIG', { default: undefined }),
   pathConfig: textVariable('CONFIG_FILE_PATH', { default: undefined }),
   litellmConfig: textVariable('LITELLM_CONFIG_PATH', { default: undefined }),

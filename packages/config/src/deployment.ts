@@ -159,7 +159,7 @@ function readEndpoint(
   // A key from the environment belongs to the provider it is named after, not to any server that speaks its dialect.
   const inheritsKey = provider !== 'openai' || ownBaseUrl === undefined || ownBaseUrl === openaiBaseUrl
   const apiKey = ownKey ?? (inheritsKey ? surroundings.variable(apiKeyVariables[provider]) : undefined)
-  if (apiKey === undefined && baseUrl === openaiBaseUrl) {
+  if (apiKey === undefined && baseUrl === openaiBaseUrl && reader.faults.length === faultsBefore) {
     const expected = 'api_key, or the environment variable OPENAI_API_KEY'
     if (modelTree) reader.fault(modelTree, 'a model of OpenAI without a key', expected)
     return undefined

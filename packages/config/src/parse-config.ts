@@ -46,16 +46,16 @@ export function parseConfig(input: ConfigInput): ConfigResult {
   const bare: References = { env: input.env, defaults: new Map(), readFile }
   const references: References = { ...bare, defaults: readVariables(tree, createReader(bare, faults)) }
   const reader = createReader(references, faults)
-  const variable = (names: readonly string[]): string | undefined => firstVariable(names, references)
+  const variable = createVariableReader(references, faults)
 
   const top = readTop(tree, reader)
   const declared = readModelList(top.get('model_list'), reader, variable)
   const settings = readSettings(top, reader)
   const detected = (top.get('model_list') === undefined && input.detected) || []
   const drafts = [...declared, ...draftDetected(detected, variable)]
+  const masterKey = variable(['INFERQ_MASTER_KEY', 'LITELLM_MASTER_KEY'])
   if (faults.length === 0) checkNames(drafts, settings, reader)
   if (faults.length > 0) return { kind: 'invalid', faults: inFileOrder(faults) }
-  const masterKey = variable(['INFERQ_MASTER_KEY', 'LITELLM_MASTER_KEY'])
   return { kind: 'config', config: freeze(assemble(drafts, settings, { masterKey, unused: reader.unused })) }
 }
 
@@ -121,12 +121,22 @@ function checkNames(drafts: readonly DeploymentDraft[], settings: Settings, read
   )
 }
 
-function firstVariable(names: readonly string[], references: References): string | undefined {
-  for (const name of names) {
-    const found = lookUp(name, references)
-    if (found.kind === 'value') return found.text
+/** Gives the first of some variables that is set; one that is set wrongly is a fault, once. */
+function createVariableReader(
+  references: References,
+  faults: Fault[],
+): (names: readonly string[]) => string | undefined {
+  const told = new Set<string>()
+  return (names) => {
+    for (const name of names) {
+      const found = lookUp(name, references)
+      if (found.kind === 'value') return found.text
+      if (found.kind === 'missing' || told.has(name)) continue
+      told.add(name)
+      faults.push({ file: 'environment', line: 0, key: name, found: found.what, expected: 'one value, or none' })
+    }
+    return undefined
   }
-  return undefined
 }
 
 function inFileOrder(faults: readonly Fault[]): Fault[] {

@@ -115,6 +115,14 @@ nonsense: 1
     ])
   })
 
+  it('is not the only thing that can be wrong: so can the environment', () => {
+    const env = { OPENAI_API_KEY: 'hidden', OPENAI_API_KEY_FILE: '/hidden', INFERQ_MASTER_KEY_FILE: '/none' }
+    expect(faultsOf(model('model: gpt-4o'), env)).toEqual([
+      'environment: OPENAI_API_KEY: found both OPENAI_API_KEY and OPENAI_API_KEY_FILE; expected one value, or none',
+      'environment: INFERQ_MASTER_KEY: found the file /none, which cannot be read; expected one value, or none',
+    ])
+  })
+
   it('prints no secret in its faults', () => {
     const text = `
 model_list: [{model_name: a, litellm_params: {model: ollama/x, api_key: [hidden], api_base: "ftp://u:hidden@h"}}]

@@ -1,9 +1,12 @@
 import { composeController } from '@inferq/controller'
-import { createSystemClock, reportReady, runUntilSignal } from '@inferq/runtime'
+import { createServiceGroup, createSystemClock, reportReady, runUntilSignal } from '@inferq/runtime'
 import { createInferqMetrics, createMetrics } from '@inferq/telemetry'
 import { type CommandContext, createServiceLogger } from '../context.ts'
 import { loadConfig } from '../load-config.ts'
+import { createMetricsServer } from '../metrics-server.ts'
 import { readSettings, requireDatabaseUrl, requireRedisUrl } from '../settings.ts'
+
+const stopTimeoutMs = 35_000
 
 /** One controller until it is told to stop. Its start migrates the database. */
 export async function runController(options: { readonly config?: string }, context: CommandContext): Promise<number> {
@@ -13,18 +16,23 @@ export async function runController(options: { readonly config?: string }, conte
   const databaseUrl = requireDatabaseUrl(settings, config.databaseUrl)
 
   const log = createServiceLogger('controller', settings)
+  const clock = createSystemClock()
   const registry = createMetrics()
   const controller = composeController({
     config,
     redisUrl,
     databaseUrl,
-    clock: createSystemClock(),
+    clock,
     log,
     registry,
     metrics: createInferqMetrics(registry),
     ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
   })
-  const code = await runUntilSignal(controller, { log, exit: context.exit, onStarted: () => reportReady() })
+  const group = createServiceGroup({ log, clock, name: 'controller', stopTimeoutMs }, [
+    createMetricsServer(settings, registry),
+    controller,
+  ])
+  const code = await runUntilSignal(group, { log, exit: context.exit, onStarted: () => reportReady() })
   await log.flush()
   return code
 }

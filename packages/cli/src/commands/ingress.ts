@@ -5,6 +5,7 @@ import { createStore } from '@inferq/store'
 import { createMetrics } from '@inferq/telemetry'
 import { type CommandContext, createServiceLogger } from '../context.ts'
 import { resolveMasterKey } from '../master-key.ts'
+import { createMetricsServer } from '../metrics-server.ts'
 import { loadConfigWithModels } from '../models.ts'
 import { checkPort } from '../port.ts'
 import { readSettings, requireDatabaseUrl, requireRedisUrl } from '../settings.ts'
@@ -29,6 +30,7 @@ export async function runIngress(options: IngressCommandOptions, context: Comman
   const clock = createSystemClock()
   const log = createServiceLogger('ingress', settings)
   const store = createStore({ url: databaseUrl, log })
+  const metrics = createMetrics()
   const ingress = composeIngress({
     config: () => config,
     listen: { host, port },
@@ -36,13 +38,18 @@ export async function runIngress(options: IngressCommandOptions, context: Comman
     store,
     clock,
     log,
-    metrics: createMetrics(),
+    metrics,
     ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
     ...(masterKey.kind === 'development' ? { masterKey: masterKey.value } : {}),
   })
   const records = createService({ name: 'store', start: () => store.ping(), stop: () => store.close() })
-  const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs: 35_000 }, [records, ingress])
+  const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs: 35_000 }, [
+    createMetricsServer(settings, metrics),
+    records,
+    ingress,
+  ])
   const onStarted = (): void => {
+    if (config.unused.length > 0) log.warn({ keys: config.unused }, 'config-accepted-not-used')
     log.info({ url: ingress.url() }, 'listening')
     reportReady({ url: ingress.url() })
   }

@@ -67,7 +67,8 @@ export async function runUp(options: UpOptions, context: CommandContext): Promis
     stop: (deadline) => up.service.stop(deadline),
   })
   const onStarted = (): void => {
-    for (const key of up.config().unused) screen.notice('Config', `accepted, not used: ${key}`)
+    const { unused } = up.config()
+    if (unused.length > 0) screen.notice('Config', `accepted, not used: ${unused.join(', ')}`)
     const facts = {
       version: packageJson.version,
       // performance.now() counts from the start of this process, its own loading included.
@@ -84,6 +85,7 @@ export async function runUp(options: UpOptions, context: CommandContext): Promis
   const code = await runUntilSignal(group, { log, exit: context.exit, onStarted })
   await output.close()
   if (failure !== undefined) return toCommandError(failure).exitCode
-  if (code === exitCodes.ok) screen.line('stopped')
+  const where = output.shownPath ?? 'the log on standard error'
+  screen.line(code === exitCodes.ok ? 'stopped' : `stopped after an error: see ${where}`)
   return code
 }

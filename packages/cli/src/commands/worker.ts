@@ -1,8 +1,9 @@
-import { createSystemClock, reportReady, runUntilSignal } from '@inferq/runtime'
+import { createServiceGroup, createSystemClock, reportReady, runUntilSignal } from '@inferq/runtime'
 import { createMetrics } from '@inferq/telemetry'
 import { composeWorker } from '@inferq/worker'
 import { type CommandContext, createServiceLogger } from '../context.ts'
 import { CommandError, exitCodes } from '../exit-codes.ts'
+import { createMetricsServer } from '../metrics-server.ts'
 import { loadConfigWithModels } from '../models.ts'
 import { readSettings, requireRedisUrl } from '../settings.ts'
 
@@ -22,16 +23,23 @@ export async function runWorker(options: WorkerOptions, context: CommandContext)
   checkClasses(options.classes, Object.keys(config.classes))
   const drainSeconds = options.drain ?? config.workers.drainSeconds
   const log = createServiceLogger('worker', settings)
-  const group = composeWorker({
+  const clock = createSystemClock()
+  const metrics = createMetrics()
+  const worker = composeWorker({
     config: { ...config, workers: { ...config.workers, drainSeconds } },
     redisUrl,
-    clock: createSystemClock(),
+    clock,
     log,
-    metrics: createMetrics(),
+    metrics,
     ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
     ...(options.classes === undefined ? {} : { classes: options.classes }),
     ...(options.gpu === undefined ? {} : { gpu: options.gpu }),
   })
+  const stopTimeoutMs = (drainSeconds + 10) * 1000
+  const group = createServiceGroup({ log, clock, name: 'worker', stopTimeoutMs }, [
+    createMetricsServer(settings, metrics),
+    worker,
+  ])
   const code = await runUntilSignal(group, { log, exit: context.exit, onStarted: () => reportReady() })
   await log.flush()
   return code

@@ -1,0 +1,38 @@
+import { createServer } from 'node:http'
+import { createService, type Service } from '@inferq/runtime'
+import type { Metrics } from '@inferq/telemetry'
+import type { Settings } from './settings.ts'
+
+/**
+ * `/metrics` for Prometheus and `/health/liveness` for a supervisor, on a port of their own (`INFERQ_METRICS_PORT`), for
+ * services that serve no HTTP themselves. Nothing in it needs a key: keep the port inside.
+ */
+export function createMetricsServer(settings: Pick<Settings, 'host' | 'metricsPort'>, metrics: Metrics): Service {
+  const { host, metricsPort } = settings
+  const server = createServer((request, response) => {
+    if (request.url === '/health/liveness' || request.url === '/health/liveliness') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}')
+    } else if (request.url === '/metrics') {
+      metrics.render().then(
+        (page) => response.writeHead(200, { 'content-type': metrics.contentType }).end(page),
+        () => response.writeHead(500).end(),
+      )
+    } else {
+      response.writeHead(404).end()
+    }
+  })
+  return createService({
+    name: 'metrics-server',
+    async start() {
+      if (metricsPort === undefined) return
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(metricsPort, host, resolve)
+      })
+    },
+    stop() {
+      server.closeAllConnections()
+      server.close()
+    },
+  })
+}
