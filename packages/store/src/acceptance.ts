@@ -2,7 +2,8 @@ import type { JobSpec } from '@inferq/contracts'
 import { createBatcher } from './batcher.ts'
 import type { Database } from './database.ts'
 import { isRowFault } from './errors.ts'
-import { cleanText, jsonbText, jsonText, timestamp } from './postgres-text.ts'
+import { cleanText, jsonbText, jsonText } from './postgres-text.ts'
+import { rowsInput, toTimestamp } from './rows-input.ts'
 import type { Store } from './store.ts'
 
 const batchLimits = { maxItems: 1_000, maxWaiting: 20_000 }
@@ -37,25 +38,43 @@ export function createAcceptance(database: Database, options: { readonly relayAf
   }
 }
 
-/** Rows travel as one JSON array, their JSON columns as strings in it: the cheapest way on both servers, see the README. */
 async function insertJobs(database: Database, specs: readonly JobSpec[], relayAfterMs: number): Promise<void> {
+  const input = rowsInput(inputTypes, specs.map(toInput))
   await database.run({
     name: 'insert-accepted',
     text: `
       insert into jobs (id, type, operation, mode, tier, owner, model, class, status, stream, keep_result, request_id,
         metadata, candidates, request, created_at, start_by, finish_by, relay_at)
       select id, type, operation, mode, tier, owner, model, class, 'queued', stream, keep_result, request_id,
-        metadata::jsonb, candidates::jsonb, request::json, created_at, start_by, finish_by,
-        now() + $2 * interval '1 millisecond'
-      from json_to_recordset($1) as input (id text, type text, operation text, mode text, tier text, owner text,
-        model text, class text, stream boolean, keep_result boolean, request_id text, metadata text, candidates text,
-        request text, created_at timestamptz, start_by timestamptz, finish_by timestamptz)
+        metadata::jsonb, candidates::jsonb, request::json, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
+        ${toTimestamp('finish_by')}, now() + ${relayAfterMs} * interval '1 millisecond'
+      from ${input.from}
       on conflict (id) do nothing`,
-    values: [JSON.stringify(specs.map(toInput)), relayAfterMs],
+    values: input.values,
   })
 }
 
-function toInput(spec: JobSpec): Readonly<Record<string, unknown>> {
+const inputTypes = {
+  id: 'text',
+  type: 'text',
+  operation: 'text',
+  mode: 'text',
+  tier: 'text',
+  owner: 'text',
+  model: 'text',
+  class: 'text',
+  stream: 'boolean',
+  keep_result: 'boolean',
+  request_id: 'text',
+  metadata: 'text',
+  candidates: 'text',
+  request: 'text',
+  created_at: 'float8',
+  start_by: 'float8',
+  finish_by: 'float8',
+} as const
+
+function toInput(spec: JobSpec): Readonly<Record<keyof typeof inputTypes, unknown>> {
   return {
     id: cleanText(spec.id),
     type: spec.type,
@@ -71,9 +90,9 @@ function toInput(spec: JobSpec): Readonly<Record<string, unknown>> {
     metadata: jsonbText(spec.metadata),
     candidates: jsonbText(spec.candidates),
     request: jsonText(spec.request),
-    created_at: timestamp(spec.createdAt),
-    start_by: timestamp(spec.startBy),
-    finish_by: timestamp(spec.finishBy),
+    created_at: spec.createdAt,
+    start_by: spec.startBy,
+    finish_by: spec.finishBy,
   }
 }
 
@@ -82,8 +101,7 @@ async function setEnqueued(database: Database, jobIds: readonly string[]): Promi
     name: 'mark-enqueued',
     text: `
       update jobs set enqueued_at = now()
-      from json_array_elements_text($1) as marked (id)
-      where jobs.id = marked.id and jobs.enqueued_at is null and jobs.status in ('queued', 'in_progress')`,
-    values: [JSON.stringify(jobIds)],
+      where id = any($1) and enqueued_at is null and status in ('queued', 'in_progress')`,
+    values: [jobIds],
   })
 }

@@ -13,8 +13,8 @@ export function sqlState(thrown: unknown): string | undefined {
  * program limit (54). See https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export function isRowFault(thrown: unknown): boolean {
-  // A time or a number that is none fails before it is sent.
-  if (thrown instanceof RangeError || thrown instanceof TypeError) return true
+  // A value of another type than promised fails before it is sent.
+  if (thrown instanceof TypeError) return true
   return /^(22|23|54)/.test(sqlState(thrown) ?? '')
 }
 

@@ -1,6 +1,6 @@
 import { InferqError } from '@inferq/contracts'
 import type { Database } from './database.ts'
-import { timestamp } from './postgres-text.ts'
+import { toTimestamp } from './rows-input.ts'
 import type { JobListQuery, JobLookup, JobPage, Store } from './store.ts'
 import { type JobRow, jobColumns, type StoredJob, toStoredJob } from './stored-job.ts'
 
@@ -37,7 +37,7 @@ async function listJobs(database: Database, owner: string, query: JobListQuery):
       select ${jobColumns}
       from jobs j left join usage u on u.job_id = j.id
       where j.owner = $1
-        and ($3::timestamptz is null or (j.created_at, j.id) < ($3, $4))
+        and ($3::float8 is null or (j.created_at, j.id) < (${toTimestamp('$3::float8')}, $4))
         and ($5::text is null or j.status = $5)
         and ($6::text is null or j.type = $6)
         and ($7::text is null or j.model = $7)
@@ -47,7 +47,7 @@ async function listJobs(database: Database, owner: string, query: JobListQuery):
     values: [
       owner,
       query.limit + 1,
-      after === null ? null : timestamp(after.createdAt),
+      after?.createdAt ?? null,
       after?.id ?? null,
       query.status ?? null,
       query.type ?? null,

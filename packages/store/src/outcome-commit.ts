@@ -2,7 +2,8 @@ import type { EndMessage, OutcomeMessage, StartMessage } from '@inferq/contracts
 import { errorMessage, type Log } from '@inferq/runtime'
 import type { Database } from './database.ts'
 import { isRowFault } from './errors.ts'
-import { cleanText, cleanTextOrNull, jsonbText, jsonText, timestamp, timestampOrNull } from './postgres-text.ts'
+import { cleanText, cleanTextOrNull, jsonbText, jsonText } from './postgres-text.ts'
+import { rowsInput, toTimestamp } from './rows-input.ts'
 import type { CommitReport, RejectedOutcome } from './store.ts'
 
 /**
@@ -96,10 +97,11 @@ function reasonOf(thrown: unknown): string {
 
 /** The end as such is what must not be missing; what the job had to say is given up. */
 function withoutContent(message: EndMessage): EndMessage {
-  const { result: _result, usage: _usage, timings: _timings, finishReason: _finishReason, ...rest } = message
+  const { jobId, status, type, operation, mode, tier, owner, model, requestId, createdAt, endedAt } = message
   const note = 'The outcome of this job could not be recorded whole.'
   return {
-    ...rest,
+    ...{ kind: 'end', jobId, status, type, operation, mode, tier, owner, model, requestId, createdAt, endedAt },
+    class: message.class,
     metadata: {},
     attempts: [],
     costMicroUsd: null,
@@ -108,33 +110,36 @@ function withoutContent(message: EndMessage): EndMessage {
 }
 
 async function markStarted(database: Database, starts: readonly StartMessage[]): Promise<void> {
-  const input = starts.map(({ jobId, at }) => ({ id: cleanText(jobId), at: timestamp(at) }))
+  const input = rowsInput(
+    { id: 'text', at: 'float8' },
+    starts.map(({ jobId, at }) => ({ id: cleanText(jobId), at })),
+  )
   await database.run({
     name: 'mark-started',
+    // With the ids as a condition of its own the planner looks them up; the join alone may read every open job.
     text: `
-      update jobs set status = 'in_progress', started_at = coalesce(started_at, at), enqueued_at = coalesce(enqueued_at, now())
-      from json_to_recordset($1) as input (id text, at timestamptz)
-      where jobs.id = input.id and jobs.status = 'queued'`,
-    values: [JSON.stringify(input)],
+      update jobs set status = 'in_progress', started_at = coalesce(started_at, ${toTimestamp('at')}),
+        enqueued_at = coalesce(enqueued_at, now())
+      from ${input.from}
+      where jobs.id = input.id and jobs.id = any($1) and jobs.status = 'queued'`,
+    values: input.values,
   })
 }
 
 /** Ends the rows that have not ended, makes those of interactive jobs, and bills each that ended here. Gives their ids. */
 async function recordEnds(database: Database, ends: readonly EndMessage[]): Promise<readonly string[]> {
+  const input = rowsInput(inputTypes, ends.map(toInput))
   const rows = await database.run<{ readonly id: string }>({
     name: 'record-ends',
     text: `
       with input as materialized (
-        select * from json_to_recordset($1) as input (id text, type text, operation text, mode text, tier text, owner text,
-          model text, class text, status text, request_id text, metadata text, attempts text, deployment text, error text,
-          finish_reason text, result text, keep_result boolean, created_at timestamptz, started_at timestamptz,
-          first_token_at timestamptz, ended_at timestamptz, prompt_tokens integer, completion_tokens integer,
-          cached_tokens integer, reasoning_tokens integer, estimated boolean, cost_micro_usd bigint)
+        select * from ${input.from}
       ), ended as (
         insert into jobs as job (id, type, operation, mode, tier, owner, model, class, status, request_id, metadata, attempts,
           deployment, error, finish_reason, result, keep_result, created_at, started_at, first_token_at, ended_at)
         select id, type, operation, mode, tier, owner, model, class, status, request_id, metadata::jsonb, attempts::jsonb,
-          deployment, error::jsonb, finish_reason, result::json, keep_result, created_at, started_at, first_token_at, ended_at
+          deployment, error::jsonb, finish_reason, result::json, keep_result, ${toTimestamp('created_at')},
+          ${toTimestamp('started_at')}, ${toTimestamp('first_token_at')}, ${toTimestamp('ended_at')}
         from input
         on conflict (id) do update set
           status = excluded.status, class = excluded.class, attempts = excluded.attempts, deployment = excluded.deployment,
@@ -147,17 +152,47 @@ async function recordEnds(database: Database, ends: readonly EndMessage[]): Prom
         insert into usage (job_id, owner, type, model, class, deployment, prompt_tokens, completion_tokens, cached_tokens,
           reasoning_tokens, estimated, cost_micro_usd, at)
         select id, owner, type, model, class, deployment, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens,
-          estimated, cost_micro_usd, ended_at
+          estimated, cost_micro_usd, ${toTimestamp('ended_at')}
         from input join ended using (id)
         on conflict (job_id) do nothing
       )
       select id from ended`,
-    values: [JSON.stringify(ends.map(toInput))],
+    values: input.values,
   })
   return rows.map(({ id }) => id)
 }
 
-function toInput(message: EndMessage): Readonly<Record<string, unknown>> {
+const inputTypes = {
+  id: 'text',
+  type: 'text',
+  operation: 'text',
+  mode: 'text',
+  tier: 'text',
+  owner: 'text',
+  model: 'text',
+  class: 'text',
+  status: 'text',
+  request_id: 'text',
+  metadata: 'text',
+  attempts: 'text',
+  deployment: 'text',
+  error: 'text',
+  finish_reason: 'text',
+  result: 'text',
+  keep_result: 'boolean',
+  created_at: 'float8',
+  started_at: 'float8',
+  first_token_at: 'float8',
+  ended_at: 'float8',
+  prompt_tokens: 'integer',
+  completion_tokens: 'integer',
+  cached_tokens: 'integer',
+  reasoning_tokens: 'integer',
+  estimated: 'boolean',
+  cost_micro_usd: 'bigint',
+} as const
+
+function toInput(message: EndMessage): Readonly<Record<keyof typeof inputTypes, unknown>> {
   const { usage, timings } = message
   return {
     id: cleanText(message.jobId),
@@ -177,10 +212,10 @@ function toInput(message: EndMessage): Readonly<Record<string, unknown>> {
     finish_reason: cleanTextOrNull(message.finishReason),
     result: jsonText(message.result),
     keep_result: message.result !== undefined,
-    created_at: timestamp(message.createdAt),
-    started_at: timestampOrNull(message.attempts[0]?.startedAt ?? timings?.startedAt),
-    first_token_at: timestampOrNull(timings?.firstTokenAt),
-    ended_at: timestamp(message.endedAt),
+    created_at: message.createdAt,
+    started_at: message.attempts[0]?.startedAt ?? timings?.startedAt ?? null,
+    first_token_at: timings?.firstTokenAt ?? null,
+    ended_at: message.endedAt,
     prompt_tokens: usage?.promptTokens ?? null,
     completion_tokens: usage?.completionTokens ?? null,
     cached_tokens: usage?.cachedTokens ?? null,

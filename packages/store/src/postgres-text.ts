@@ -32,12 +32,3 @@ function replaceStrings(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [cleanText(key), item]))
 }
-
-/** Milliseconds since the epoch as PostgreSQL reads them. Throws RangeError for what is no time. */
-export function timestamp(ms: number): string {
-  return new Date(ms).toISOString()
-}
-
-export function timestampOrNull(ms: number | undefined): string | null {
-  return ms === undefined ? null : timestamp(ms)
-}

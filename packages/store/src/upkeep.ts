@@ -1,5 +1,5 @@
 import type { Database } from './database.ts'
-import { timestamp } from './postgres-text.ts'
+import { toTimestamp } from './rows-input.ts'
 import type { Store } from './store.ts'
 import { type JobRow, jobColumns, type SpecRow, specColumns, toJobSpec, toStoredJob } from './stored-job.ts'
 
@@ -36,10 +36,10 @@ export function createUpkeep(database: Database): Upkeep {
           select ${jobColumns}
           from jobs j left join usage u on u.job_id = j.id
           where j.status in ('queued', 'in_progress')
-            and (case when j.status = 'queued' then least(j.start_by, j.finish_by) else j.finish_by end) < $1
+            and (case when j.status = 'queued' then least(j.start_by, j.finish_by) else j.finish_by end) < ${toTimestamp('$1::float8')}
           order by case when j.status = 'queued' then least(j.start_by, j.finish_by) else j.finish_by end
           limit $2`,
-        values: [timestamp(now), limit],
+        values: [now, limit],
       })
       return rows.map(toStoredJob)
     },
@@ -62,9 +62,9 @@ export function createUpkeep(database: Database): Upkeep {
         name: 'open-specs',
         text: `
           select ${specColumns} from jobs
-          where id in (select json_array_elements_text($1)) and status in ('queued', 'in_progress') and request is not null
+          where id = any($1) and status in ('queued', 'in_progress') and request is not null
           order by created_at, id`,
-        values: [JSON.stringify(jobIds)],
+        values: [jobIds],
       })
       return rows.map(toJobSpec)
     },
@@ -75,8 +75,8 @@ export function createUpkeep(database: Database): Upkeep {
         name: 'mark-requeued',
         text: `
           update jobs set status = 'queued', enqueued_at = now()
-          where id in (select json_array_elements_text($1)) and status in ('queued', 'in_progress')`,
-        values: [JSON.stringify(jobIds)],
+          where id = any($1) and status in ('queued', 'in_progress')`,
+        values: [jobIds],
       })
     },
 
@@ -85,10 +85,10 @@ export function createUpkeep(database: Database): Upkeep {
         name: 'delete-ended',
         text: `
           delete from jobs where id in (
-            select id from jobs where ended_at < $1 order by ended_at limit $2 for update skip locked
+            select id from jobs where ended_at < ${toTimestamp('$1::float8')} order by ended_at limit $2 for update skip locked
           )
           returning id`,
-        values: [timestamp(endedBefore), limit],
+        values: [endedBefore, limit],
       })
       return rows.length
     },

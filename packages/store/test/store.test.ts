@@ -1,7 +1,8 @@
+import type { JobSpec } from '@inferq/contracts'
 import { createSilentLog } from '@inferq/runtime'
 import { until } from '@inferq/testkit'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createStore, type Store, type StoreOptions } from '../src/index.ts'
 import { type DatabaseServer, databaseKinds } from './support/database-servers.ts'
 import { endOf, jobSpec, startOf } from './support/jobs.ts'
@@ -104,7 +105,7 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
 
     it('refuses only the submit whose values are impossible', async () => {
       const good = Array.from({ length: 20 }, () => jobSpec({ owner: 'neighbour' }))
-      const impossible = [jobSpec({ startBy: Number.NaN }), jobSpec({ finishBy: 8.6e15 })]
+      const impossible = [jobSpec({ startBy: Number.NaN }), jobSpec({ finishBy: 1e18 })]
       const submits = [...good.slice(0, 10), ...impossible, ...good.slice(10)].map((spec) =>
         store.insertAccepted([spec]),
       )
@@ -114,7 +115,7 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
     })
 
     it('takes all of a call or none', async () => {
-      const specs = [jobSpec({ owner: 'all-or-none' }), jobSpec({ owner: 'all-or-none', finishBy: 8.6e15 })]
+      const specs = [jobSpec({ owner: 'all-or-none' }), jobSpec({ owner: 'all-or-none', finishBy: 1e18 })]
       await expect(store.insertAccepted(specs)).rejects.toThrow()
       expect((await store.listJobs('all-or-none', { limit: 10 })).jobs).toEqual([])
     })
@@ -273,6 +274,7 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
       const ends = specs.map((spec, index) =>
         index % 33 === 5 ? endOf(spec, { usage: { promptTokens: 1.5, completionTokens: 2 ** 40 } }) : endOf(spec),
       )
+      ends[50] = endOf(specs[50] as JobSpec, { finishReason: 5 as never })
       const report = await store.commitOutcomes(ends)
       expect(report.rejected).toEqual([])
       expect(report.ended).toHaveLength(100)
@@ -288,8 +290,10 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
 
     it('hands back what cannot be recorded at all', async () => {
       const good = endOf(jobSpec({ mode: 'interactive' }))
-      const bad = endOf(jobSpec({ mode: 'interactive' }), { endedAt: 8.6e15 })
-      const report = await store.commitOutcomes([bad, good, { ...startOf(jobSpec()), at: Number.NaN }])
+      const bad = endOf(jobSpec({ mode: 'interactive' }), { endedAt: 1e18 })
+      const started = jobSpec()
+      await store.insertAccepted([started])
+      const report = await store.commitOutcomes([bad, good, { ...startOf(started), at: Number.NaN }])
       expect(report.ended).toEqual([good])
       expect(report.rejected.map(({ message }) => message.kind).toSorted()).toEqual(['end', 'start'])
     })
@@ -418,5 +422,28 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
       await store.commitOutcomes([endOf(spec)])
       expect((await found(spec.id)).status).toBe('completed')
     }, 30_000)
+  })
+
+  describe('migrating', () => {
+    beforeEach(() => sql('drop schema public cascade; create schema public'))
+
+    it('applies everything once, however many processes start at once', async () => {
+      const applied = await Promise.all(Array.from({ length: 6 }, () => anotherStore({ maxConnections: 2 }).migrate()))
+      expect(applied.flat()).toEqual([1])
+      expect(await store.migrate()).toEqual([])
+      await store.insertAccepted([jobSpec()])
+    })
+
+    it('refuses a database that is newer than the code', async () => {
+      await store.migrate()
+      await sql(`insert into schema_migrations (version, name, checksum) values (2, 'later', 'x')`)
+      await expect(store.migrate()).rejects.toThrow('The database is at migration 2, this code knows 1')
+    })
+
+    it('refuses a migration that was edited after it was applied', async () => {
+      await store.migrate()
+      await sql(`update schema_migrations set checksum = 'x'`)
+      await expect(store.migrate()).rejects.toThrow('Migration 1 (jobs) was applied with other content')
+    })
   })
 })

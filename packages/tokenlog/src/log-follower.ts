@@ -1,5 +1,5 @@
 import { type LogEntry, type LogKind, parsePosition, type RedisKeys } from '@inferq/contracts'
-import { type Clock, createService } from '@inferq/runtime'
+import { type Clock, createService, orAborted } from '@inferq/runtime'
 import type { Redis } from 'ioredis'
 import { FollowingState } from './following-state.ts'
 import type { Following, FollowOptions, LogFollower, TokenLog } from './token-log.ts'
@@ -193,13 +193,14 @@ export function createLogFollower(options: LogFollowerOptions): LogFollower {
       lastBeatAt = clock.monotonic()
       beat = setTimeout(onBeat, beatMs)
     },
-    async stop() {
+    async stop(deadline) {
       stopped = true
       clearTimeout(beat)
       followings.clear()
       subscriber.off('message', onMessage)
       subscriber.off('ready', onReady)
-      await subscriber.unsubscribe(channel).catch((): number => 0)
+      // A subscriber waits without end for a Redis that says nothing.
+      await orAborted(subscriber.unsubscribe(channel), deadline.signal).catch((): number => 0)
     },
   })
 

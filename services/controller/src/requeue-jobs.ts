@@ -2,8 +2,8 @@ import type { JobSpec } from '@inferq/contracts'
 import type { Counter, Family } from '@inferq/telemetry'
 import type { ControllerParts } from './controller.ts'
 
-/** Why a job was not in its queue: its ingress died after accepting it; Redis lost it; Redis lost its place in the queue. */
-export type RequeueReason = 'relayed' | 'lost' | 'unqueued'
+/** Why a job was not in its queue: its ingress died after accepting it, or Redis lost it. */
+export type RequeueReason = 'relayed' | 'lost'
 
 /** Puts jobs into the queues of their first candidates. Harmless for one that is there, runs, or has ended. */
 export type Requeue = (specs: readonly JobSpec[], reason: RequeueReason) => Promise<void>

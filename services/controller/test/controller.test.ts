@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { isTerminalKind, type OutcomeMessage } from '@inferq/contracts'
 import { inspectOutcomes } from '@inferq/queue'
-import { createSilentLog, createSystemClock } from '@inferq/runtime'
+import { createSilentLog, createSystemClock, startEmbeddedRedis } from '@inferq/runtime'
 import { createInferqMetrics, createMetrics } from '@inferq/telemetry'
 import { createTestRedis, until } from '@inferq/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -218,6 +221,35 @@ describe('when Redis loses everything', () => {
     expect(await world.tokenLog.statuses([spec.id])).toEqual([null])
     expect(await world.status(spec)).toBe('completed')
   })
+})
+
+describe('when Redis is killed', () => {
+  it('the controller goes on with it when it is back, and records what was reported before', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'inferq-controller-'))
+    const embedded = await startEmbeddedRedis({
+      dataDir: join(directory, 'redis'),
+      cacheDir: join(import.meta.dirname, '../../../.inferq/cache'),
+      log: createSilentLog(),
+    })
+    const connections = createTestRedis()
+    const own = await createWorld(postgres.store, {
+      ...connections,
+      connect: (role) => connections.connect(role, embedded.url),
+    })
+    onTestFinished(async () => {
+      await own.close()
+      await embedded.stop()
+      await rm(directory, { recursive: true, force: true })
+    })
+    await own.startController()
+    const specs = await Promise.all(Array.from({ length: 20 }, () => own.submit()))
+    await Promise.all(specs.slice(0, 10).map((spec) => own.run(spec)))
+    process.kill(embedded.pid ?? 0, 'SIGKILL')
+    await until(() => own.redis.status !== 'ready')
+    await until(() => own.redis.status === 'ready', { timeoutMs: 10_000 })
+    await Promise.all(specs.slice(10).map((spec) => own.run(spec)))
+    for (const spec of specs) await until(async () => (await own.status(spec)) === 'completed')
+  }, 20_000)
 })
 
 describe('when Redis loses its last second', () => {

@@ -82,7 +82,7 @@ export interface World {
 }
 
 /** Quick turns, so that nothing is waited for. */
-export const quick: Partial<ControllerOptions> = {
+const quick: Partial<ControllerOptions> = {
   lingerMs: 0,
   takeOverAfterMs: 200,
   relayEveryMs: 20,

@@ -88,7 +88,8 @@ export function createSessionServer(options: SessionServerOptions): SessionServe
 
   const accept = (socket: Socket): void => {
     if (sockets.size >= maxConnections) {
-      socket.end('Too many connections\n')
+      socket.on('error', () => {})
+      socket.end('Too many connections\n', () => socket.destroy())
       return
     }
     sockets.add(socket)
