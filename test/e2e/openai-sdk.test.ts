@@ -1,6 +1,7 @@
-import { type ServiceProcess, type Stack, startStack, until } from '@inferq/testkit'
+import { until } from '@inferq/testkit'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ServiceProcess, type Stack, startStack } from '../support/stack.ts'
 
 let stack: Stack
 let ingress: ServiceProcess

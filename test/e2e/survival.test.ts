@@ -1,6 +1,7 @@
 import type { JobView } from '@inferq/contracts'
-import { createSseReader, type ServiceProcess, type SseEvent, type Stack, startStack, until } from '@inferq/testkit'
+import { createSseReader, type SseEvent, until } from '@inferq/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ServiceProcess, type Stack, startStack } from '../support/stack.ts'
 
 let stack: Stack
 let ingress: ServiceProcess

@@ -61,10 +61,6 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable
 
-export function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorTable, code)
-}
-
 /** An error as data: what a job keeps and what travels between processes. */
 export interface ErrorDetail {
   readonly code: ErrorCode

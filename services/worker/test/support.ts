@@ -11,7 +11,7 @@ import { createTokenLog, type TokenLog } from '@inferq/tokenlog'
 import type { Redis } from 'ioredis'
 import { composeWorker } from '../src/index.ts'
 
-export const clock = createSystemClock()
+const clock = createSystemClock()
 
 /** Redis, a simulator, and as many workers as a test starts. */
 export interface Bench {

@@ -12,9 +12,9 @@ import {
 import { createSimulator, type Simulator } from '@inferq/simulator'
 import { createStore } from '@inferq/store'
 import { createLogger } from '@inferq/telemetry'
-import { createTestRedis, type TestRedis } from './redis.ts'
+import { createTestRedis, type TestRedis } from '@inferq/testkit'
 
-const root = join(import.meta.dirname, '../../..')
+const root = join(import.meta.dirname, '../..')
 const clock = createSystemClock()
 const log = createSilentLog()
 
