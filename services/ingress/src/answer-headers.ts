@@ -31,6 +31,10 @@ export function endHeaders(spec: JobSpec, track: JobTrack, end: EndPayload, now:
     headers['x-inferq-deployment'] = safeHeader(end.deployment)
     headers['x-litellm-model-id'] = safeHeader(end.deployment)
   }
+  if (end.costMicroUsd !== undefined && end.costMicroUsd !== null) {
+    headers['x-inferq-cost'] = end.costMicroUsd / 1_000_000
+    headers['x-litellm-response-cost'] = end.costMicroUsd / 1_000_000
+  }
   headers['x-litellm-response-duration-ms'] = now - spec.createdAt
   if (end.timings !== undefined) {
     const overheadMs = Math.max(0, now - spec.createdAt - (end.timings.endedAt - end.timings.startedAt))
@@ -42,6 +46,6 @@ export function endHeaders(spec: JobSpec, track: JobTrack, end: EndPayload, now:
 }
 
 /** Names from a configuration may hold what a header may not. */
-export function safeHeader(text: string): string {
+function safeHeader(text: string): string {
   return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text)
 }

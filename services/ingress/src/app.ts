@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
+import { toEnvelope } from '@inferq/contracts'
 import { createId } from '@inferq/runtime'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type ConnectionError, type FastifyInstance } from 'fastify'
 import type { IngressCore } from './dependencies.ts'
 import { requireKey } from './plugins/auth.ts'
 import { registerDocs } from './plugins/docs.ts'
@@ -31,6 +33,7 @@ export async function createApp(core: IngressCore): Promise<FastifyInstance> {
     // The server part closes connections itself: readers first, by saying goodbye.
     forceCloseConnections: false,
     return503OnClosing: false,
+    clientErrorHandler: refuseMalformed,
     schemaErrorFormatter: formatSchemaErrors,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
   })
@@ -55,13 +58,28 @@ export async function createApp(core: IngressCore): Promise<FastifyInstance> {
   return app
 }
 
+/** What is no HTTP gets an answer in the envelope all the same, and the connection is closed. */
+function refuseMalformed(error: ConnectionError, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+  const message = tooLarge ? 'The headers of the request are too large.' : 'The request is not valid HTTP.'
+  const body = JSON.stringify(toEnvelope({ code: 'invalid_value', message }))
+  const status = tooLarge ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}
+
 /** Many clients say `content-type: application/json` and send nothing; a route that needs a body says so itself. */
 function takeEmptyBodies(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined)
-    else parse(request, body.toString(), done)
+    else void parse(request, body.toString(), done)
   })
 }
 

@@ -53,16 +53,21 @@ export interface Ingress extends ServiceGroup {
 }
 
 const connectTimeoutMs = 10_000
-/** A Redis that takes commands and gives no reply: what a client waits for its 503, at most. */
+/**
+ * A Redis that takes commands and gives no reply: what a client waits for its 503, at most. A command is not sent again
+ * over the next connection: the client is there to try again, and would wait twice as long.
+ */
 const replyTimeoutMs = 1_500
+const retries = { maxRetriesPerRequest: 0 }
 
 /** An ingress with its connections, ready to start. Throws when it would serve a public address without a key. */
 export function composeIngress(options: ComposeIngressOptions): Ingress {
   const { config, listen, redisUrl, store, clock, log, metrics } = options
   const keys = createRedisKeys(options.namespace)
   // Nothing connects before the start: an ingress that is never started leaves nothing open.
-  const connection = { url: redisUrl, name: 'inferq-ingress', log, clock, overrides: { lazyConnect: true } }
-  const redis = createRedis({ ...connection, role: 'command', replyTimeoutMs })
+  const lazily = { lazyConnect: true }
+  const connection = { url: redisUrl, name: 'inferq-ingress', log, clock, overrides: lazily }
+  const redis = createRedis({ ...connection, role: 'command', replyTimeoutMs, overrides: { ...lazily, ...retries } })
   const subscriber = createRedis({ ...connection, role: 'subscriber' })
   const tokenLog = createTokenLog({ redis, keys, clock })
   const queue = createJobQueue({ redis, keys, log })

@@ -85,9 +85,11 @@ export class Exchange implements FollowOptions {
     if (this.#settle({ kind: 'failed', error }) && !this.spec.keepResult) this.#cancel()
   }
 
-  /** The submit itself failed; there is no job to cancel. */
+  /** The submit itself failed. Redis may have taken it all the same: nobody waits for it any more. */
   refuse(error: ErrorDetail): void {
-    if (this.#settle({ kind: 'failed', error })) this.#core.tokenLog.discard(this.spec.id)
+    if (!this.#settle({ kind: 'failed', error })) return
+    const cancelled = cancelJob(this.#core, this.spec.id).catch((): void => {})
+    this.#core.background.run('cancel-refused', cancelled)
   }
 
   readonly #onClose = (): void => {

@@ -49,7 +49,7 @@ export async function findJob(core: IngressCore, jobId: string, owner: string): 
   }
 }
 
-export function jobNotFound(jobId: string): InferqError {
+function jobNotFound(jobId: string): InferqError {
   return new InferqError({ code: 'job_not_found', message: `No such job: '${jobId.slice(0, 80)}'.` })
 }
 

@@ -1,5 +1,4 @@
 export { type ComposeIngressOptions, composeIngress, type Ingress } from './compose.ts'
 export type { Authenticator, Identity } from './identity.ts'
-export { isLoopback } from './loopback.ts'
 export type { IngressOptions } from './options.ts'
 export type { ListenOptions } from './server.ts'

@@ -27,7 +27,14 @@ const rows: readonly Row[] = [
   ['no messages', '/v1/chat/completions', { model: 'chat' }, 400, 'messages', 'missing_required_parameter'],
   ['messages that are a text', '/v1/chat/completions', { ...chat, messages: 'Hi' }, 400, 'messages', 'invalid_value'],
   ['empty messages', '/v1/chat/completions', { ...chat, messages: [] }, 400, 'messages', 'invalid_value'],
-  ['a message that is a text', '/v1/chat/completions', { ...chat, messages: ['Hi'] }, 400, 'messages[0]', 'invalid_value'],
+  [
+    'a message that is a text',
+    '/v1/chat/completions',
+    { ...chat, messages: ['Hi'] },
+    400,
+    'messages[0]',
+    'invalid_value',
+  ],
   [
     'a message without a role',
     '/v1/chat/completions',
@@ -68,8 +75,22 @@ const rows: readonly Row[] = [
     'messages[0].content[1].type',
     'missing_required_parameter',
   ],
-  ['a temperature in words', '/v1/chat/completions', { ...chat, temperature: 'hot' }, 400, 'temperature', 'invalid_value'],
-  ['a temperature too high', '/v1/chat/completions', { ...chat, temperature: 2.1 }, 400, 'temperature', 'invalid_value'],
+  [
+    'a temperature in words',
+    '/v1/chat/completions',
+    { ...chat, temperature: 'hot' },
+    400,
+    'temperature',
+    'invalid_value',
+  ],
+  [
+    'a temperature too high',
+    '/v1/chat/completions',
+    { ...chat, temperature: 2.1 },
+    400,
+    'temperature',
+    'invalid_value',
+  ],
   ['a temperature as text', '/v1/chat/completions', { ...chat, temperature: '1' }, 400, 'temperature', 'invalid_value'],
   ['a negative top_p', '/v1/chat/completions', { ...chat, top_p: -0.1 }, 400, 'top_p', 'invalid_value'],
   ['no choices', '/v1/chat/completions', { ...chat, n: 0 }, 400, 'n', 'invalid_value'],
@@ -86,19 +107,61 @@ const rows: readonly Row[] = [
   ],
   ['five stops', '/v1/chat/completions', { ...chat, stop: ['a', 'b', 'c', 'd', 'e'] }, 400, 'stop', 'invalid_value'],
   ['a stop that is no text', '/v1/chat/completions', { ...chat, stop: ['a', 1] }, 400, 'stop[1]', 'invalid_value'],
-  ['an unknown service tier', '/v1/chat/completions', { ...chat, service_tier: 'gold' }, 400, 'service_tier', 'invalid_value'],
+  [
+    'an unknown service tier',
+    '/v1/chat/completions',
+    { ...chat, service_tier: 'gold' },
+    400,
+    'service_tier',
+    'invalid_value',
+  ],
   ['tools that are an object', '/v1/chat/completions', { ...chat, tools: {} }, 400, 'tools', 'invalid_value'],
-  ['a tool without a type', '/v1/chat/completions', { ...chat, tools: [{}] }, 400, 'tools[0].type', 'missing_required_parameter'],
-  ['metadata with a number', '/v1/chat/completions', { ...chat, metadata: { a: 1 } }, 400, 'metadata.a', 'invalid_value'],
+  [
+    'a tool without a type',
+    '/v1/chat/completions',
+    { ...chat, tools: [{}] },
+    400,
+    'tools[0].type',
+    'missing_required_parameter',
+  ],
+  [
+    'metadata with a number',
+    '/v1/chat/completions',
+    { ...chat, metadata: { a: 1 } },
+    400,
+    'metadata.a',
+    'invalid_value',
+  ],
   ['no prompt', '/v1/completions', { model: 'chat' }, 400, 'prompt', 'missing_required_parameter'],
   ['a prompt that is an object', '/v1/completions', { model: 'chat', prompt: {} }, 400, 'prompt', 'invalid_value'],
   ['an empty list of prompts', '/v1/completions', { model: 'chat', prompt: [] }, 400, 'prompt', 'invalid_value'],
   ['no input', '/v1/embeddings', { model: 'team/embed' }, 400, 'input', 'missing_required_parameter'],
   ['an empty input', '/v1/embeddings', { model: 'team/embed', input: '' }, 400, 'input', 'invalid_value'],
-  ['an empty text among inputs', '/v1/embeddings', { model: 'team/embed', input: ['a', ''] }, 400, 'input[1]', 'invalid_value'],
-  ['token lists with a text', '/v1/embeddings', { model: 'team/embed', input: [[1, 'a']] }, 400, 'input[0][1]', 'invalid_value'],
+  [
+    'an empty text among inputs',
+    '/v1/embeddings',
+    { model: 'team/embed', input: ['a', ''] },
+    400,
+    'input[1]',
+    'invalid_value',
+  ],
+  [
+    'token lists with a text',
+    '/v1/embeddings',
+    { model: 'team/embed', input: [[1, 'a']] },
+    400,
+    'input[0][1]',
+    'invalid_value',
+  ],
   ['a half token', '/v1/embeddings', { model: 'team/embed', input: [1, 2.5] }, 400, 'input[1]', 'invalid_value'],
-  ['no dimensions', '/v1/embeddings', { model: 'team/embed', input: 'a', dimensions: 0 }, 400, 'dimensions', 'invalid_value'],
+  [
+    'no dimensions',
+    '/v1/embeddings',
+    { model: 'team/embed', input: 'a', dimensions: 0 },
+    400,
+    'dimensions',
+    'invalid_value',
+  ],
   [
     'an unknown encoding',
     '/v1/embeddings',
@@ -175,7 +238,12 @@ describe('a client that gets it wrong', () => {
   it.each(rows)('is told about %s', async (_what, path, json, status, param, code) => {
     const response = await call(bench.url + path, { json })
     const body = (await response.json()) as { error: Record<string, unknown> }
-    expect({ status: response.status, ...body.error }).toMatchObject({ status, param, code, type: 'invalid_request_error' })
+    expect({ status: response.status, ...body.error }).toMatchObject({
+      status,
+      param,
+      code,
+      type: 'invalid_request_error',
+    })
     expect(body.error['message']).toEqual(expect.not.stringContaining('anyOf'))
     if (param !== null && code !== 'model_not_found') expect(body.error['message']).toContain(param)
   })
@@ -187,7 +255,11 @@ describe('a client that gets it wrong', () => {
     ['XML', '<model/>', 'application/xml', 415, 'unsupported_media_type'],
     ['a form', 'model=chat', 'application/x-www-form-urlencoded', 415, 'unsupported_media_type'],
   ])('is told when it sends %s', async (_what, text, type, status, code) => {
-    const response = await call(`${bench.url}/v1/chat/completions`, { method: 'POST', text, headers: { 'content-type': type } })
+    const response = await call(`${bench.url}/v1/chat/completions`, {
+      method: 'POST',
+      text,
+      headers: { 'content-type': type },
+    })
     expect(response.status).toBe(status)
     expect(await response.json()).toMatchObject({ error: { code, param: null } })
   })
@@ -206,6 +278,8 @@ describe('a client that gets it wrong', () => {
     const wrong = await call(`${bench.url}/v1/chat/completions`, { json: chat, key: 'sk-test-mastes' })
     expect(wrong.status).toBe(401)
     expect(await wrong.json()).toMatchObject({ error: { code: 'invalid_api_key', type: 'authentication_error' } })
+    const long = await call(`${bench.url}/v1/models`, { key: 'k'.repeat(600) })
+    expect(long.status).toBe(401)
     const anthropic = await call(`${bench.url}/v1/models`, { key: null, headers: { 'x-api-key': 'sk-test-master' } })
     expect(anthropic.status).toBe(200)
   })

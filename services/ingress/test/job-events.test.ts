@@ -11,8 +11,12 @@ beforeAll(async () => {
 })
 afterAll(() => bench.close())
 
-const read = async (jobId: string, query = '', headers: Record<string, string> = {}, url = bench.url): Promise<SseReader> =>
-  readSse(await call(`${url}/v1/jobs/${jobId}/events${query}`, { headers }))
+const read = async (
+  jobId: string,
+  query = '',
+  headers: Record<string, string> = {},
+  url = bench.url,
+): Promise<SseReader> => readSse(await call(`${url}/v1/jobs/${jobId}/events${query}`, { headers }))
 const names = (events: readonly SseEvent[]) => events.map(({ id, event }) => `${id} ${event}`)
 const textOf = (events: readonly (SseEvent | null)[]) =>
   events.map((event) => (event?.event === 'output.delta' ? (dataOf(event)['text'] ?? '') : '')).join('')
@@ -43,12 +47,7 @@ describe('the events of a job', () => {
       finishReason: 'stop',
     })
     const rest = await reader.rest()
-    expect(names(rest)).toEqual([
-      '1-2 output.delta',
-      '1-3 job.progress',
-      '1-4 output.delta',
-      '1-5 job.completed',
-    ])
+    expect(names(rest)).toEqual(['1-2 output.delta', '1-3 job.progress', '1-4 output.delta', '1-5 job.completed'])
     expect(dataOf(rest.at(-1) ?? null)).toMatchObject({
       job_id: id,
       status: 'completed',

@@ -86,8 +86,14 @@ describe('submitting', () => {
   })
 
   it.each([
-    [{ type: 'embedding', request: { model: 'team/embed', input: 'a' } }, { operation: 'embeddings', stream: false }],
-    [{ type: 'summarization', request: { model: 'chat', text: 'Long.' } }, { operation: 'summary', stream: true }],
+    [
+      { type: 'embedding', request: { model: 'team/embed', input: 'a' } },
+      { operation: 'embeddings', stream: false },
+    ],
+    [
+      { type: 'summarization', request: { model: 'chat', text: 'Long.' } },
+      { operation: 'summary', stream: true },
+    ],
     [{ type: 'completion', request: { model: 'chat', prompt: 'Hi' } }, { operation: 'text' }],
   ])('takes %o', async (json, expected) => {
     const { view: job } = await submit(json)
@@ -111,7 +117,10 @@ describe('submitting', () => {
   })
 
   it('is what an OpenAI route does with `Prefer: respond-async`', async () => {
-    const response = await call(`${bench.url}/v1/chat/completions`, { json: request, headers: { prefer: 'respond-async' } })
+    const response = await call(`${bench.url}/v1/chat/completions`, {
+      json: request,
+      headers: { prefer: 'respond-async' },
+    })
     expect(response.status).toBe(202)
     const job = (await response.json()) as JobView
     expect(await view(job.id)).toMatchObject({ object: 'job', status: 'queued' })
@@ -165,7 +174,9 @@ describe('a job', () => {
     const events = await readSse(await call(`${bench.url}/v1/jobs/${job.id}/events`)).rest()
     expect(events.map(({ event }) => event)).toEqual(['job.completed'])
     expect(dataOf(events[0] ?? null)).toMatchObject({ result: liveResult, usage: { total_tokens: 5 } })
-    const again = await call(`${bench.url}/v1/jobs/${job.id}/events`, { headers: { 'last-event-id': events[0]?.id ?? '' } })
+    const again = await call(`${bench.url}/v1/jobs/${job.id}/events`, {
+      headers: { 'last-event-id': events[0]?.id ?? '' },
+    })
     expect(again.status).toBe(204)
     const chunks = await readSse(await call(`${bench.url}/v1/jobs/${job.id}/events?format=openai`)).rest()
     expect(dataOf(chunks[0] ?? null)['choices']).toMatchObject([{ delta: { role: 'assistant', content: 'Hello' } }])
@@ -179,7 +190,12 @@ describe('a job', () => {
     const response = await call(`${bench.url}/v1/jobs/${job.id}/result`)
     expect(response.status).toBe(400)
     expect(await response.json()).toEqual({
-      error: { message: 'Too long.', type: 'invalid_request_error', param: 'messages', code: 'context_length_exceeded' },
+      error: {
+        message: 'Too long.',
+        type: 'invalid_request_error',
+        param: 'messages',
+        code: 'context_length_exceeded',
+      },
     })
   })
 
@@ -237,9 +253,7 @@ describe('a reader whose log is not there', () => {
     const spec = (await bench.tokenLog.record(job.id))?.spec
     await (await bench.begin(job.id)).say('one', 'two')
     await forget(job.id)
-    const reader = readSse(
-      await call(`${bench.url}/v1/jobs/${job.id}/events`, { headers: { 'last-event-id': '1-2' } }),
-    )
+    const reader = readSse(await call(`${bench.url}/v1/jobs/${job.id}/events`, { headers: { 'last-event-id': '1-2' } }))
     expect(await reader.nextEvent()).toEqual({ event: 'output.reset', data: '{}' })
     if (spec !== undefined) await bench.tokenLog.open(spec)
     const attempt = await bench.begin(job.id)

@@ -1,12 +1,13 @@
+import { createConnection } from 'node:net'
 import { until } from '@inferq/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, createBench } from './support/bench.ts'
+import { type Bench, createBench, masterKey } from './support/bench.ts'
 import { call, dataOf, readSse } from './support/http.ts'
 
 let bench: Bench
 
 beforeAll(async () => {
-  bench = await createBench({ options: { commitAfterMs: 300, beatMs: 300 } })
+  bench = await createBench({ options: { commitAfterMs: 300, beatMs: 300, slowClientMs: 500 } })
 })
 afterAll(() => bench.close())
 
@@ -29,7 +30,13 @@ describe('an answer in one piece', () => {
   it('carries our id and the public name, and tells what is known about its job', async () => {
     const answer = post(chat, { 'x-request-id': 'req-7' })
     const spec = await bench.nextExchange()
-    expect(spec).toMatchObject({ mode: 'interactive', stream: false, keepResult: false, owner: 'master', request: chat })
+    expect(spec).toMatchObject({
+      mode: 'interactive',
+      stream: false,
+      keepResult: false,
+      owner: 'master',
+      request: chat,
+    })
     expect(await bench.queue.position({ jobId: spec.id, hop: 0, class: 'gpu' })).toBe(1)
     await (await bench.begin(spec.id)).end('completed', { result, usage })
     const response = await answer
@@ -50,7 +57,9 @@ describe('an answer in one piece', () => {
       'x-litellm-model-id': 'gpu-1',
       'x-content-type-options': 'nosniff',
     })
-    await until(async () => (await bench.redis.exists(bench.server.keys.log(spec.id))) === 0, { what: 'a forgotten log' })
+    await until(async () => (await bench.redis.exists(bench.server.keys.log(spec.id))) === 0, {
+      what: 'a forgotten log',
+    })
     const line = await until(() => bench.lines.find((one) => one['requestId'] === 'req-7'))
     expect(line).toMatchObject({
       event: 'request-end',
@@ -63,16 +72,17 @@ describe('an answer in one piece', () => {
     })
   })
 
-  it.each(['/chat/completions', '/openai/deployments/chat/chat/completions?api-version=1', '/engines/chat/chat/completions'])(
-    'is given at %s too',
-    async (path) => {
-      const answer = call(bench.url + path, { json: path.startsWith('/chat') ? chat : { messages: chat.messages } })
-      const spec = await bench.nextExchange()
-      expect(spec.model).toBe('chat')
-      await (await bench.begin(spec.id)).end('completed', { result })
-      expect((await answer).status).toBe(200)
-    },
-  )
+  it.each([
+    '/chat/completions',
+    '/openai/deployments/chat/chat/completions?api-version=1',
+    '/engines/chat/chat/completions',
+  ])('is given at %s too', async (path) => {
+    const answer = call(bench.url + path, { json: path.startsWith('/chat') ? chat : { messages: chat.messages } })
+    const spec = await bench.nextExchange()
+    expect(spec.model).toBe('chat')
+    await (await bench.begin(spec.id)).end('completed', { result })
+    expect((await answer).status).toBe(200)
+  })
 
   it('is given for text completions and embeddings', async () => {
     const text = call(`${bench.url}/v1/completions`, { json: { model: 'chat', prompt: 'Hi' } })
@@ -224,6 +234,24 @@ describe('a stream', () => {
     const reader = await reading
     expect(reader.response.headers.get('x-inferq-attempts')).toBe('2')
     expect((await reader.rest()).at(-1)?.data).toBe('[DONE]')
+  })
+})
+
+describe('a client that reads nothing', () => {
+  it('is not written to, is cut off after a while, and its job is cancelled', async () => {
+    const { port } = new URL(bench.url)
+    const socket = createConnection({ host: '127.0.0.1', port: Number(port) })
+    socket.pause()
+    const body = JSON.stringify({ ...chat, stream: true })
+    const head = `host: x\r\nauthorization: Bearer ${masterKey}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`
+    socket.write(`POST /v1/chat/completions HTTP/1.1\r\n${head}\r\n\r\n${body}`)
+    const { id } = await bench.nextExchange()
+    const attempt = await bench.begin(id)
+    const block = 'x'.repeat(64 * 1024)
+    for (let i = 0; i < 150; i++) await attempt.say(block)
+    await until(() => bench.core.exchanges.size === 0, { what: 'the client to be cut off' })
+    await until(async () => (await bench.tokenLog.record(id))?.cancelRequested, { what: 'a cancelled job' })
+    socket.destroy()
   })
 })
 

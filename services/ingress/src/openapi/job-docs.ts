@@ -1,9 +1,17 @@
-import { CancelResponse, JobList, JobView } from '@inferq/contracts'
+import { CancelResponse, JobList, JobView, SubmitJobRequest } from '@inferq/contracts'
 import { Type } from 'typebox'
-import { described, failures } from './responses.ts'
+import { described, failures, withExample } from './responses.ts'
 
 const tags = ['Jobs']
 const params = Type.Object({ id: Type.String({ examples: ['job_01m8k3v7w2q9r4t6y8z0a1b2c3'] }) })
+
+export const submitBody = withExample(SubmitJobRequest, {
+  type: 'completion',
+  request: { model: 'llama3.1', messages: [{ role: 'user', content: 'Hi' }] },
+  priority: 'default',
+  finish_within_s: 3600,
+  metadata: { doc: '42' },
+})
 
 /** Documentation of the native job routes, and what is checked of their paths and queries. */
 export const jobDocs = {

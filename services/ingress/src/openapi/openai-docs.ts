@@ -1,6 +1,7 @@
 import { JobView, Model, ModelList } from '@inferq/contracts'
 import { Type } from 'typebox'
-import { answers, described, failures } from './responses.ts'
+import { requestSchemas } from '../validation.ts'
+import { answers, described, failures, withExample } from './responses.ts'
 
 const tags = ['OpenAI']
 const deferred = { 202: described(JobView, 'With `Prefer: respond-async`: accepted as an asynchronous job.') }
@@ -29,6 +30,18 @@ export const openAiDocs = {
   },
 } as const
 
+/** Request bodies with an example; the schema stays the contracts'. */
+export const openAiBodies = {
+  chat: withExample(requestSchemas.chat, {
+    model: 'llama3.1',
+    messages: [{ role: 'user', content: 'Say hello.' }],
+    stream: true,
+    stream_options: { include_usage: true },
+  }),
+  text: withExample(requestSchemas.text, { model: 'llama3.1', prompt: 'Once upon a time', max_tokens: 50 }),
+  embeddings: withExample(requestSchemas.embeddings, { model: 'nomic-embed-text', input: ['a text', 'another one'] }),
+} as const
+
 export const modelDocs = {
   list: {
     operationId: 'listModels',
@@ -40,7 +53,7 @@ export const modelDocs = {
     operationId: 'getModel',
     summary: 'One model',
     tags,
-    params: Type.Object({ '*': Type.String({ description: 'Name of the model; may hold slashes.' }) }),
+    params: Type.Object({ model: Type.String({ description: 'Name of the model; may hold slashes.' }) }),
     response: { 200: described(Model, 'The model.'), 401: failures.forList[401], 404: failures.forQuestion[404] },
   },
 } as const

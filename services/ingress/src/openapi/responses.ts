@@ -103,6 +103,11 @@ const Embeddings = Type.Object(
 
 export const answers = { chat: ChatCompletion, text: TextCompletion, embeddings: Embeddings } as const
 
+/** The schema with an example body, for readers; validation takes no notice. */
+export function withExample(schema: TSchema, example: object): object {
+  return { ...schema, examples: [example] }
+}
+
 export function described(schema: TSchema, description: string): object {
   return { ...schema, description }
 }

@@ -42,7 +42,7 @@ export function registerDocs(app: FastifyInstance): void {
 
 async function createDocs(document: object): Promise<FastifyInstance> {
   const { default: swaggerUi } = await import('@fastify/swagger-ui')
-  const docs = fastify({ logger: false, })
+  const docs = fastify({ logger: false })
   await docs.register(swagger, { mode: 'static', specification: { document: document as StaticDocument } })
   await docs.register(swaggerUi, {
     routePrefix: '/docs',

@@ -25,7 +25,7 @@ export function registerErrors(app: FastifyInstance, log: Logger): void {
   })
 }
 
-export function sendError(request: FastifyRequest, reply: FastifyReply, detail: ErrorDetail): FastifyReply {
+function sendError(request: FastifyRequest, reply: FastifyReply, detail: ErrorDetail): FastifyReply {
   request.facts.errorCode = detail.code
   const { status } = errorTable[detail.code]
   reply.code(status).type('application/json; charset=utf-8')

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { RequestFacts } from '../request-facts.ts'
 
 /** Headers of every answer: nothing of it is a page, a script or a frame. */
-export const securityHeaders: Readonly<Record<string, string>> = {
+const securityHeaders: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',

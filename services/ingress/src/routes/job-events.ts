@@ -18,7 +18,8 @@ import { streamHeaders } from './stream-headers.ts'
 
 /** `GET /v1/jobs/{id}/events`: a job's events from any position on, as long as the job is kept. */
 export function registerJobEventRoute(app: FastifyInstance, core: IngressCore): void {
-  app.get('/v1/jobs/:id/events', { schema: jobDocs.events }, async (request, reply) => {
+  // A HEAD would wait for the end of the job like a reader.
+  app.get('/v1/jobs/:id/events', { schema: jobDocs.events, exposeHeadRoute: false }, async (request, reply) => {
     const jobId = jobIdOf(request)
     const { owner } = identityOf(request)
     const query = request.query as { after?: string; format?: 'jobs' | 'openai' }
@@ -29,6 +30,7 @@ export function registerJobEventRoute(app: FastifyInstance, core: IngressCore): 
     const reader = new EventReader(core, reply.raw, { jobId, owner, after, track: trackOf(found, after), format })
     reply.hijack()
     reader.start(headersOf(reply, jobId))
+    if (core.stopping) reader.dismiss('server stopping')
     return reply
   })
 }

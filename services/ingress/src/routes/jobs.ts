@@ -6,7 +6,6 @@ import {
   type ListJobsQuery,
   ListJobsQuery as ListJobsQuerySchema,
   type SubmitJobRequest,
-  SubmitJobRequest as SubmitJobRequestSchema,
 } from '@inferq/contracts'
 import type { StoredJob } from '@inferq/store'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -18,7 +17,7 @@ import { endOfStored } from '../dialects/event-format.ts'
 import { findJob, liveFacts, readEnd } from '../find-job.ts'
 import { resultOf } from '../job-end.ts'
 import { viewOfRecord, viewOfStored } from '../job-view.ts'
-import { jobDocs } from '../openapi/job-docs.ts'
+import { jobDocs, submitBody } from '../openapi/job-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
 import type { Validation } from '../validation.ts'
 import { baseUrl } from './base-url.ts'
@@ -26,7 +25,7 @@ import { replyAccepted } from './reply-accepted.ts'
 
 /** `/v1/jobs`: submit, list, get, result, cancel. Events have a file of their own. */
 export function registerJobRoutes(app: FastifyInstance, core: IngressCore, validation: Validation): void {
-  app.post('/v1/jobs', { schema: { body: SubmitJobRequestSchema, ...jobDocs.submit } }, (request, reply) => {
+  app.post('/v1/jobs', { schema: { body: submitBody, ...jobDocs.submit } }, (request, reply) => {
     const identity = identityOf(request)
     const caller = { identity, requestId: request.id, facts: request.facts }
     const spec = acceptJob(core, validation, request.body as SubmitJobRequest, caller)

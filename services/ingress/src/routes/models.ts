@@ -23,7 +23,10 @@ export function registerModelRoutes(app: FastifyInstance, core: IngressCore): vo
   for (const prefix of ['/v1', '']) {
     const hide = prefix === ''
     app.get(`${prefix}/models`, { schema: { ...modelDocs.list, hide } }, async () => list())
-    app.get(`${prefix}/models/*`, { schema: { ...modelDocs.one, hide } }, async (request) =>
+    app.get(`${prefix}/models/:model`, { schema: { ...modelDocs.one, hide } }, async (request) =>
+      one((request.params as { model: string }).model),
+    )
+    app.get(`${prefix}/models/*`, { schema: { hide: true } }, async (request) =>
       one((request.params as { '*': string })['*']),
     )
   }

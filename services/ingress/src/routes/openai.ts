@@ -5,9 +5,8 @@ import { answerStream } from '../answer-stream.ts'
 import { answerWhole } from '../answer-whole.ts'
 import type { IngressCore } from '../dependencies.ts'
 import type { RequestBody } from '../job-spec.ts'
-import { openAiDocs } from '../openapi/openai-docs.ts'
+import { openAiBodies, openAiDocs } from '../openapi/openai-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
-import { requestSchemas } from '../validation.ts'
 import { wants } from './prefer.ts'
 import { replyAccepted } from './reply-accepted.ts'
 import { streamHeaders } from './stream-headers.ts'
@@ -24,7 +23,7 @@ const modelPrefixes = ['/openai/deployments/:model', '/engines/:model', '/v1/eng
 /** `POST /v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, and the same under the paths of older clients. */
 export function registerOpenAiRoutes(app: FastifyInstance, core: IngressCore): void {
   for (const [operation, path] of paths) {
-    const body = requestSchemas[operation]
+    const body = openAiBodies[operation]
     const handler = (request: FastifyRequest, reply: FastifyReply) => answer(core, operation, request, reply)
     app.post(`/v1${path}`, { schema: { body, ...openAiDocs[operation] }, handler })
     app.post(path, { schema: { body, hide: true }, handler })
