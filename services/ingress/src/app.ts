@@ -41,7 +41,7 @@ export async function createApp(core: IngressCore): Promise<FastifyInstance> {
   app.setValidatorCompiler(validation.compiler)
   // Answers are made of typed values; a serializer that drops or converts would only hide a mistake.
   app.setSerializerCompiler(() => JSON.stringify)
-  takeEmptyBodies(app)
+  takeJson(app)
   registerRequestLog(app, core)
   registerErrors(app, core.log)
   await registerOpenApi(app)
@@ -73,10 +73,13 @@ function refuseMalformed(error: ConnectionError, socket: Socket): void {
   )
 }
 
-/** Many clients say `content-type: application/json` and send nothing; a route that needs a body says so itself. */
-function takeEmptyBodies(app: FastifyInstance): void {
+/**
+ * JSON and nothing else (Fastify would take text too). Many clients say `content-type: application/json` and send nothing;
+ * a route that needs a body says so itself.
+ */
+function takeJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeContentTypeParser('application/json')
+  app.removeContentTypeParser(['application/json', 'text/plain'])
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined)
     else void parse(request, body.toString(), done)

@@ -252,6 +252,7 @@ describe('a client that gets it wrong', () => {
     ['no JSON', '{"model": "chat", "messages": [', 'application/json', 400, 'invalid_json'],
     ['nothing', '', 'application/json', 400, 'invalid_value'],
     ['a prototype', '{"model":"chat","__proto__":{"a":1}}', 'application/json', 400, 'invalid_json'],
+    ['plain text', '{"model":"chat"}', 'text/plain', 415, 'unsupported_media_type'],
     ['XML', '<model/>', 'application/xml', 415, 'unsupported_media_type'],
     ['a form', 'model=chat', 'application/x-www-form-urlencoded', 415, 'unsupported_media_type'],
   ])('is told when it sends %s', async (_what, text, type, status, code) => {
