@@ -9,11 +9,11 @@ export interface LogDestination {
 const flushAfterMs = 200
 
 /**
- * Standard output (or a file), written in blocks of 4 KiB, and at the latest 200 ms after a line, so that logging costs
+ * Standard output (or a file), written in blocks of 64 KiB, and at the latest 200 ms after a line, so that logging costs
  * the hot path no system call. What is buffered is written when the process exits; a SIGKILL loses at most those 200 ms.
  */
 export function createBufferedDestination(target: number | string = 1): LogDestination {
-  const stream = pino.destination({ dest: target, sync: false, minLength: 4096 })
+  const stream = pino.destination({ dest: target, sync: false, minLength: 65_536, maxWrite: 131_072 })
   // A closed pipe (`inferq up | head`) must not end the process.
   stream.on('error', () => {})
   let timer: NodeJS.Timeout | undefined

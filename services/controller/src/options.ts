@@ -2,7 +2,7 @@
 export interface ControllerOptions {
   /** Outcomes recorded by one statement, at most. */
   readonly batchSize: number
-  /** How long a batch that is not full waits for more. */
+  /** How long a batch that is not full first waits for more; under load up to fifteen times as long. */
   readonly lingerMs: number
   /** Outcomes that another controller holds for this long are taken over. */
   readonly takeOverAfterMs: number
