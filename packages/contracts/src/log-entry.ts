@@ -14,7 +14,7 @@ export interface LogPosition {
  * Kinds of entries. One letter each: there is one entry for every flush of tokens.
  * | kind | payload | meaning |
  * |---|---|---|
- * | q | JSON QueuedPayload | accepted; always the first entry, `0-1` |
+ * | q | JSON QueuedPayload | accepted; the first entry of an asynchronous job, `0-1` |
  * | s | JSON StartedPayload | an attempt began, always `<attempt>-0` |
  * | t | text | text of the first choice, as it came |
  * | d | JSON ChoiceDelta[] | everything else a chunk may carry: tool calls, reasoning, other choices, finish reasons |

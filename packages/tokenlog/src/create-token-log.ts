@@ -187,7 +187,12 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
     async read(jobId, after, limit = readLimit) {
       const entries = await redis.xrange(keys.log(jobId), rangeStart(after), '+', 'COUNT', limit).catch(toUnavailable)
       if (entries.length > 0) return entries.map(parseEntry)
-      return (await redis.exists(keys.log(jobId)).catch(toUnavailable)) === 1 ? [] : null
+      // The log of an interactive job begins with its first attempt.
+      const [exists, status] = await Promise.all([
+        redis.exists(keys.log(jobId)),
+        redis.hget(keys.job(jobId), 'status'),
+      ]).catch(toUnavailable)
+      return exists === 1 || status === 'queued' ? [] : null
     },
 
     async attach(jobId, watcher, after, limit = readLimit) {

@@ -40,7 +40,7 @@ export interface Release {
 /** The writing side and the live state of jobs. All methods throw InferqError `service_unavailable` when Redis does not answer. */
 export interface TokenLog {
   /**
-   * Creates the job's record and the log's first entry, `0-1`. Idempotent by job id.
+   * Creates the job's record; of an asynchronous job also the log's first entry, `0-1`. Idempotent by job id.
    * `watcher`: the ingress to which every entry is published; none for a job nobody reads yet.
    */
   open(spec: JobSpec, watcher?: string): Promise<void>

@@ -75,6 +75,22 @@ describe('a job that goes well', () => {
     expect(await redis.pttl(server.keys.job(spec.id))).toBeGreaterThan(0)
   })
 
+  it('has, if interactive, no log before its first attempt; readers who come early wait for it', async () => {
+    const { tokenLog, redis, server } = bench
+    const spec = createSpec({ mode: 'interactive' })
+    await tokenLog.open(spec)
+    expect(await redis.exists(server.keys.log(spec.id))).toBe(0)
+    expect(await tokenLog.read(spec.id, null)).toEqual([])
+    expect(await tokenLog.attach(spec.id, 'in_early', null)).toEqual([])
+    const { record, attempt } = await begin(tokenLog, spec.id)
+    expect(await redis.pttl(server.keys.log(spec.id))).toBeGreaterThan(0)
+    expect(await redis.hget(server.keys.job(spec.id), 'watch')).toBe('in_early')
+    await tokenLog.finish(record, attempt, 'completed', end())
+    expect(ids(await tokenLog.read(spec.id, null))).toEqual(['1-0 s', '1-1 C'])
+    tokenLog.discard(spec.id)
+    await until(async () => (await tokenLog.read(spec.id, null)) === null)
+  })
+
   it('is opened once however often it is asked for', async () => {
     const { tokenLog } = bench
     const spec = createSpec()

@@ -38,7 +38,7 @@ describe('a completion', () => {
     await bench.startWorker()
     const spec = await bench.submit({ stream: false, keepResult: false, mode: 'interactive' })
     const end = await bench.end(spec.id)
-    expect(kinds(end.entries)).toBe('qsC')
+    expect(kinds(end.entries)).toBe('sC')
     expect(end.payload.result).toMatchObject({ choices: [{ message: { content: 'whole' } }] })
     expect(end.report).not.toHaveProperty('result')
   })

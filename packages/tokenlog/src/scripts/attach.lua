@@ -1,11 +1,11 @@
 -- Reads a log from a position and has later entries published to an ingress, with no gap between the two.
 -- KEYS[1] the job's record, KEYS[2] its log
 -- ARGV[1] ingress, ARGV[2] start of the range (XRANGE syntax), ARGV[3] most entries
--- Returns the entries, or false when there is no such log.
-if redis.call('EXISTS', KEYS[2]) == 0 then
+-- Returns the entries, or false when there is no such log (any more).
+local job = redis.call('HMGET', KEYS[1], 'status', 'watch')
+if redis.call('EXISTS', KEYS[2]) == 0 and job[1] ~= 'queued' then
   return false
 end
-local job = redis.call('HMGET', KEYS[1], 'status', 'watch')
 if job[1] == 'queued' or job[1] == 'in_progress' then
   local watch = job[2] or ''
   local known = false

@@ -39,6 +39,9 @@ if attempt > 1 then
 end
 redis.call('HSET', KEYS[1], 'status', 'in_progress', 'attempt', attempt, 'tries', tonumber(job.tries) + 1, 'a:' .. attempt, ARGV[5])
 redis.call('XADD', KEYS[2], attempt .. '-0', 's', ARGV[6])
+if attempt == 1 and job.mode ~= 'async' then
+  redis.call('PEXPIREAT', KEYS[2], redis.call('PEXPIRETIME', KEYS[1]))
+end
 publish(ARGV[7], job.watch, ARGV[1], attempt .. '-0', 's', ARGV[6])
 if shown then
   seq = 1

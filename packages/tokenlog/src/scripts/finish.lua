@@ -13,12 +13,14 @@ if (job[1] ~= 'queued' and job[1] ~= 'in_progress') or job[2] ~= ARGV[2] then
   return 0
 end
 local id = redis.call('XADD', KEYS[2], ARGV[3], ARGV[5], ARGV[6])
-redis.call('HSET', KEYS[1], 'status', ARGV[4])
-if ARGV[7] ~= '' then
-  redis.call('HSET', KEYS[1], 'a:' .. ARGV[2], ARGV[7])
-end
 if job[4] ~= 'async' then
+  -- What is left of an interactive job only has to say that it ended.
+  redis.call('HSET', KEYS[1], 'status', ARGV[4])
   redis.call('HDEL', KEYS[1], 'spec')
+elseif ARGV[7] == '' then
+  redis.call('HSET', KEYS[1], 'status', ARGV[4])
+else
+  redis.call('HSET', KEYS[1], 'status', ARGV[4], 'a:' .. ARGV[2], ARGV[7])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
 redis.call('PEXPIRE', KEYS[2], ARGV[9])

@@ -1,4 +1,5 @@
--- Creates a job's record and the first entry of its log. Idempotent: an existing record is left as it is.
+-- Creates a job's record. Idempotent: an existing record is left as it is.
+-- An asynchronous job's log begins at once, for readers who come before its first attempt; an interactive one's with that.
 -- KEYS[1] the job's record, KEYS[2] its log
 -- ARGV[1] specification (JSON), ARGV[2] mode, ARGV[3] ids of watching ingresses, comma separated (may be empty)
 -- ARGV[4] start by (ms), ARGV[5] finish by (ms), ARGV[6] expiry of both keys (ms), ARGV[7] payload of the entry
@@ -9,7 +10,9 @@ end
 redis.call('HSET', KEYS[1], 'spec', ARGV[1], 'mode', ARGV[2], 'watch', ARGV[3], 'start_by', ARGV[4], 'finish_by', ARGV[5],
   'status', 'queued', 'hop', 0, 'attempt', 0, 'tries', 0)
 redis.call('PEXPIREAT', KEYS[1], ARGV[6])
-redis.call('DEL', KEYS[2])
-redis.call('XADD', KEYS[2], '0-1', 'q', ARGV[7])
-redis.call('PEXPIREAT', KEYS[2], ARGV[6])
+if ARGV[2] == 'async' then
+  redis.call('DEL', KEYS[2])
+  redis.call('XADD', KEYS[2], '0-1', 'q', ARGV[7])
+  redis.call('PEXPIREAT', KEYS[2], ARGV[6])
+end
 return 1
