@@ -14,12 +14,12 @@ import { nodePath, root } from './boot/paths.mjs'
 import { findOnPath, handOver } from './boot/run.mjs'
 import { prepareToolchain } from './boot/toolchain.mjs'
 
-/** What each command runs, relative to the root. */
+/** What each command runs, relative to the root; for `start` with the flags of Node that the first line of main.ts names. */
 const entryPoints = new Map([
-  ['start', ['packages/cli/src/main.ts', 'up']],
-  ['test', ['scripts/gate.ts']],
-  ['check', ['scripts/gate.ts', '--checks-only']],
-  ['bench', ['test/bench/main.ts']],
+  ['start', { script: 'packages/cli/src/main.ts', args: ['up'], flags: ['--max-semi-space-size=32'] }],
+  ['test', { script: 'scripts/gate.ts', args: [], flags: [] }],
+  ['check', { script: 'scripts/gate.ts', args: ['--checks-only'], flags: [] }],
+  ['bench', { script: 'test/bench/main.ts', args: [], flags: [] }],
 ])
 
 async function main() {
@@ -33,8 +33,8 @@ async function main() {
   if (!isReady) await withLock(join(root, '.toolchain.lock'), () => prepare(environment, { checkOnly: false }))
 
   if (entryPoint) {
-    const [script = '', ...args] = entryPoint
-    const flags = ['--disable-warning=ExperimentalWarning']
+    const { script, args } = entryPoint
+    const flags = ['--disable-warning=ExperimentalWarning', ...entryPoint.flags]
     return handOver(nodePath, [...flags, join(root, script), ...args, ...rest], environment)
   }
   if (command === 'install') return 0

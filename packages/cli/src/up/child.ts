@@ -27,7 +27,7 @@ export function spawnCommand(command: ChildCommand): Promise<Child & { readonly 
     name,
     main,
     args,
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: process.execArgv.filter((flag) => !flag.startsWith('--inspect')),
     env: { ...variables },
     log,
     clock,
