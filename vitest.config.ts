@@ -10,6 +10,8 @@ export default defineConfig({
           globalSetup: './test/testkit/src/global-setup.ts',
           pool: 'threads',
           isolate: false,
+          // More than there are cores: most tests wait for a process or a socket.
+          maxWorkers: 4,
           sequence: { groupOrder: 0 },
           testTimeout: 10_000,
           hookTimeout: 20_000,

@@ -63,8 +63,8 @@ async function runTests(args: readonly string[]): Promise<TestCounts> {
   const folder = mkdtempSync(join(tmpdir(), 'inferq-gate-'))
   try {
     const file = join(folder, 'counts.json')
-    const reporters = ['--reporter=default', `--reporter=${join(root, 'scripts/gate/test-counts.ts')}`]
-    const { passed } = await runCommand(root, 'vitest', ['run', ...reporters, ...args], {
+    const own = ['test-counts.ts', 'stall-watch.ts'].map((name) => `--reporter=${join(root, 'scripts/gate', name)}`)
+    const { passed } = await runCommand(root, 'vitest', ['run', '--reporter=default', ...own, ...args], {
       show: true,
       environment: { INFERQ_TEST_COUNTS: file },
     })

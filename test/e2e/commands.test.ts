@@ -24,7 +24,7 @@ let variables: Record<string, string> = {}
 
 beforeAll(async () => {
   workDir = mkdtempSync(join(tmpdir(), 'inferq-commands-'))
-  const cacheDir = join(tmpdir(), 'inferq-test-cache')
+  const cacheDir = join(import.meta.dirname, '../../.inferq/cache')
   simulator = createSimulator({ models: { sim: {} } })
   const parts = await Promise.all([
     startEmbeddedRedis({ dataDir: join(workDir, 'redis'), cacheDir, log }),

@@ -88,7 +88,7 @@ test('on Debian fetches the packages that APT says are missing, with their libra
   }
   expect(await find(bin, cacheDir)).toEqual(expected)
   const called = readFileSync(calls, 'utf8')
-  expect(called).toMatch(/^install --simulate .*redis-server$/m)
+  expect(called).toMatch(/^install --simulate .*--reinstall redis-tools redis-server$/m)
   expect(called).toMatch(/^download .*liblzf1 redis-server$/m)
   expect(called).not.toMatch(/^update/m)
   expect(await find(bin, cacheDir)).toEqual(expected)

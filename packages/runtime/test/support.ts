@@ -22,7 +22,7 @@ export function temporaryDir(): string {
 
 /** What is costly to make once and safe to share between tests: a fetched Redis, the template of a database. */
 export function sharedCacheDir(): string {
-  return join(tmpdir(), 'inferq-test-cache')
+  return join(import.meta.dirname, '../../../.inferq/cache')
 }
 
 export interface CollectedLog extends Log {

@@ -77,7 +77,9 @@ async function downloadAndUnpack(
   const run = (command: string, args: readonly string[]) =>
     runCommand(command, args, { env, timeoutMs: stepTimeoutMs, workingDir: archives })
 
-  const plan = await run('apt-get', ['install', '--simulate', '--no-install-recommends', ...aptOptions, name])
+  // `--reinstall` and the tools by name (Debian's server is a link into them): also where both are installed, out of PATH.
+  const wanted = ['--reinstall', name.replace('-server', '-tools'), name]
+  const plan = await run('apt-get', ['install', '--simulate', '--no-install-recommends', ...aptOptions, ...wanted])
   const packages = parseInstallPlan(plan.stdout)
   if (!plan.ok || packages.length === 0) return `${name}: ${lastLine(plan.stderr) || 'not offered by apt-get'}`
 

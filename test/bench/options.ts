@@ -1,0 +1,115 @@
+import { parseArgs } from 'node:util'
+import { type TargetName, targetNames } from './targets/target.ts'
+
+/** What the command line asks for. */
+export type Command =
+  | {
+      readonly kind: 'run'
+      readonly quick: boolean
+      readonly cells: readonly string[]
+      readonly targets: readonly TargetName[]
+      readonly out: string | undefined
+      readonly databaseUrl: string | undefined
+    }
+  | { readonly kind: 'report'; readonly file: string; readonly out: string | undefined }
+  | {
+      readonly kind: 'compare'
+      readonly base: string
+      readonly cell: string
+      readonly rounds: number
+      readonly seconds: number
+    }
+  | { readonly kind: 'profile'; readonly cell: string; readonly seconds: number; readonly out: string | undefined }
+  | { readonly kind: 'load' }
+  | { readonly kind: 'pass-through'; readonly port: number; readonly upstreamUrl: string }
+  | { readonly kind: 'help' }
+
+export const usage = `npm run bench                               every cell, against every target that can be had
+npm run bench -- --quick                    the same, short: for a look
+  --cell c128,first-token                   only these cells
+  --targets direct,inferq                   only these targets (${targetNames.join(', ')})
+  --out FILE                                where the JSON goes (default: .inferq/bench/<time>.json)
+  --database-url URL                        a Postgres instead of the embedded one; it keeps what is written to it
+npm run bench -- report FILE                writes docs/benchmarks.md from a run's JSON (--out: elsewhere)
+npm run bench -- compare --base REF|FOLDER  this checkout against another one, in turns
+  --rounds 6 --seconds 3 --cell c128       many short rounds cancel a busy machine best
+npm run bench -- profile                    where ingress and worker spend their time under load
+  --seconds 8 --cell c128 --out FOLDER
+`
+
+/** Throws, with what is wrong, for arguments it cannot use. */
+export function parseCommand(args: readonly string[]): Command {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      cell: { type: 'string', multiple: true, default: [] },
+      targets: { type: 'string', multiple: true, default: [] },
+      out: { type: 'string' },
+      'database-url': { type: 'string' },
+      base: { type: 'string' },
+      rounds: { type: 'string', default: '6' },
+      seconds: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const [kind = 'run', ...rest] = positionals
+  const cells = split(values.cell)
+  if (values.help) return { kind: 'help' }
+  switch (kind) {
+    case 'run':
+      return {
+        kind,
+        quick: values.quick,
+        cells,
+        targets: parseTargets(split(values.targets)),
+        out: values.out,
+        databaseUrl: values['database-url'],
+      }
+    case 'report':
+      return { kind, file: required(rest[0], 'report FILE'), out: values.out }
+    case 'compare':
+      return {
+        kind,
+        base: required(values.base, '--base'),
+        cell: cells[0] ?? 'c128',
+        rounds: parseNumber(values.rounds, '--rounds'),
+        seconds: parseNumber(values.seconds ?? '3', '--seconds'),
+      }
+    case 'profile':
+      return {
+        kind,
+        cell: cells[0] ?? 'c128',
+        seconds: parseNumber(values.seconds ?? '8', '--seconds'),
+        out: values.out,
+      }
+    case 'load':
+      return { kind }
+    case 'pass-through':
+      return { kind, port: parseNumber(rest[0] ?? '', 'port'), upstreamUrl: required(rest[1], 'upstream URL') }
+    default:
+      throw new Error(`unknown command "${kind}"`)
+  }
+}
+
+function split(values: readonly string[]): string[] {
+  return values.flatMap((value) => value.split(',')).filter((name) => name !== '')
+}
+
+function parseTargets(names: readonly string[]): TargetName[] {
+  const unknown = names.filter((name) => !targetNames.some((target) => target === name))
+  if (unknown.length > 0) throw new Error(`no target ${unknown.join(', ')}; there are ${targetNames.join(', ')}`)
+  return targetNames.filter((target) => names.length === 0 || names.includes(target))
+}
+
+function parseNumber(text: string, what: string): number {
+  const number = Number(text)
+  if (text !== '' && number > 0 && number <= 65_535) return number
+  throw new Error(`${what} must be a number above 0`)
+}
+
+function required(value: string | undefined, what: string): string {
+  if (value === undefined) throw new Error(`${what} is missing`)
+  return value
+}

@@ -1,0 +1,153 @@
+import type { CommandUse } from '../measure/redis-commands.ts'
+import { differences, median, type Percentiles, percentilesOf, type Spread, spreadOf } from '../measure/statistics.ts'
+import type { BenchReport, CellResult, FirstTokenResult, LatencyResult, ThroughputResult } from './results.ts'
+
+export interface ThroughputRow {
+  readonly target: string
+  readonly requestsPerSecond: Spread
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Of all the target's processes together. */
+  readonly cpuSecondsPer1000: number
+  readonly wrongAnswers: number
+}
+
+/** One row per target: medians over the repeats. */
+export function throughputRows(cell: ThroughputResult): ThroughputRow[] {
+  return targetsOf(cell).map((target) => {
+    const runs = cell.runs.filter((run) => run.target === target)
+    const totalCpu = runs.map((run) => run.processes.reduce((sum, use) => sum + use.cpuSecondsPer1000, 0))
+    return {
+      target,
+      requestsPerSecond: spreadOf(runs.map((run) => run.requestsPerSecond)),
+      p50Ms: median(runs.map((run) => run.p50Ms)),
+      p99Ms: median(runs.map((run) => run.p99Ms)),
+      cpuSecondsPer1000: runs.some((run) => run.processes.length > 0) ? median(totalCpu) : Number.NaN,
+      wrongAnswers: runs.reduce((sum, run) => sum + countFaults(run.faults), 0),
+    }
+  })
+}
+
+/** How many times the requests per second of another target, repeat by repeat. Null when one of them is missing. */
+export function throughputRatio(cell: ThroughputResult, target: string, other: string): Spread | null {
+  const rate = (name: string, repeat: number): number | undefined =>
+    cell.runs.find((run) => run.target === name && run.repeat === repeat)?.requestsPerSecond
+  const ratios: number[] = []
+  for (const { repeat } of cell.runs.filter((run) => run.target === target)) {
+    const [own, others] = [rate(target, repeat), rate(other, repeat)]
+    if (own !== undefined && others !== undefined) ratios.push(own / others)
+  }
+  return ratios.length === 0 ? null : spreadOf(ratios)
+}
+
+export interface ProcessRow {
+  readonly target: string
+  readonly label: string
+  readonly cpuSecondsPer1000: number
+  readonly peakRssMib: number
+}
+
+/** What each process of each target uses, the simulator and the load generator at the end. */
+export function processRows(cell: ThroughputResult): ProcessRow[] {
+  const uses = cell.runs.flatMap((run) => [
+    ...run.processes.map((use) => ({ ...use, target: run.target as string })),
+    ...run.around.map((use) => ({ ...use, target: `(under ${run.target})` })),
+  ])
+  const keys = [...new Set(uses.map(({ target, label }) => `${target}\n${label}`))]
+  return keys.map((key) => {
+    const [target = '', label = ''] = key.split('\n')
+    const own = uses.filter((use) => use.target === target && use.label === label)
+    return {
+      target,
+      label,
+      cpuSecondsPer1000: median(own.map((use) => use.cpuSecondsPer1000)),
+      peakRssMib: Math.max(...own.map((use) => use.peakRssMib)),
+    }
+  })
+}
+
+export interface CommandRow {
+  readonly command: string
+  readonly callsPerRequest: number
+  readonly microsecondsPerRequest: number
+}
+
+/** Redis commands for one request, over all repeats, the most called first. */
+export function commandRows(cell: ThroughputResult): CommandRow[] {
+  const runs = cell.runs.filter((run) => run.redisCommands !== undefined)
+  const requests = runs.reduce((sum, run) => sum + run.completed, 0)
+  const totals = new Map<string, CommandUse>()
+  for (const { command, calls, microseconds } of runs.flatMap((run) => run.redisCommands ?? [])) {
+    const total = totals.get(command)
+    totals.set(command, {
+      command,
+      calls: (total?.calls ?? 0) + calls,
+      microseconds: (total?.microseconds ?? 0) + microseconds,
+    })
+  }
+  return [...totals.values()]
+    .map(({ command, calls, microseconds }) => ({
+      command,
+      callsPerRequest: calls / requests,
+      microsecondsPerRequest: microseconds / requests,
+    }))
+    .toSorted((a, b) => b.callsPerRequest - a.callsPerRequest)
+}
+
+/** What a target adds to the direct call, in ms: percentiles of the differences, round by round. */
+export function addedLatency(cell: LatencyResult, target: string): Percentiles | null {
+  const [own, direct] = [cell.totalMs[target], cell.totalMs['direct']]
+  return own === undefined || direct === undefined ? null : percentilesOf(differences(own, direct))
+}
+
+/**
+ * What a target adds to the time to the first token, in ms. One stream at a time: percentiles of the differences. Many
+ * at once have no pairs: differences of the percentiles.
+ */
+export function addedFirstToken(cell: FirstTokenResult, target: string): Percentiles | null {
+  const [own, direct] = [cell.firstTokenMs[target], cell.firstTokenMs['direct']]
+  if (own === undefined || direct === undefined) return null
+  if (cell.streams === 1) return percentilesOf(differences(own, direct))
+  const [with_, without] = [percentilesOf(own), percentilesOf(direct)]
+  return { p50: with_.p50 - without.p50, p90: with_.p90 - without.p90, p99: with_.p99 - without.p99 }
+}
+
+/** Every wrong answer of the run, by cell and kind. Empty: there was none. */
+export function allFaults(
+  report: BenchReport,
+): { readonly cell: string; readonly fault: string; readonly count: number }[] {
+  return report.cells.flatMap((cell) =>
+    faultsOf(cell).flatMap(([fault, count]) => (count === 0 ? [] : [{ cell: cell.name, fault, count }])),
+  )
+}
+
+export function findCell<Kind extends CellResult['kind']>(
+  report: BenchReport,
+  kind: Kind,
+  name: string,
+): Extract<CellResult, { kind: Kind }> | undefined {
+  const isIt = (cell: CellResult): cell is Extract<CellResult, { kind: Kind }> =>
+    cell.kind === kind && cell.name === name
+  return report.cells.find(isIt)
+}
+
+function targetsOf(cell: ThroughputResult): string[] {
+  return [...new Set(cell.runs.toSorted((a, b) => a.repeat - b.repeat).map((run) => run.target))].toSorted(byFame)
+}
+
+/** From the least between client and upstream to the most. */
+const fame = ['direct', 'pass-through', 'portkey', 'inferq']
+export function byFame(one: string, other: string): number {
+  return fame.indexOf(one) - fame.indexOf(other)
+}
+
+function faultsOf(cell: CellResult): [string, number][] {
+  if (cell.kind !== 'throughput') return Object.entries(cell.faults)
+  return cell.runs.flatMap((run) =>
+    Object.entries(run.faults).map(([fault, count]): [string, number] => [`${run.target}: ${fault}`, count]),
+  )
+}
+
+function countFaults(faults: Readonly<Record<string, number>>): number {
+  return Object.values(faults).reduce((sum, count) => sum + count, 0)
+}

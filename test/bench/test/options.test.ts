@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest'
+import { pickCells } from '../cells/index.ts'
+import { parseLoadShape } from '../cells/throughput.ts'
+import { parseCommand } from '../options.ts'
+
+describe('the command line', () => {
+  it('without anything runs everything', () => {
+    expect(parseCommand([])).toMatchObject({
+      kind: 'run',
+      quick: false,
+      cells: [],
+      targets: ['direct', 'pass-through', 'portkey', 'inferq'],
+    })
+    expect(pickCells([])).toHaveLength(11)
+  })
+
+  it('takes lists of cells and targets, and keeps their usual order', () => {
+    const command = parseCommand(['--cell', 'c128,c1', '--targets', 'inferq,direct', '--quick'])
+    expect(command).toMatchObject({ quick: true, cells: ['c128', 'c1'], targets: ['direct', 'inferq'] })
+    expect(pickCells(['c128', 'c1']).map((cell) => cell.name)).toEqual(['c1', 'c128'])
+  })
+
+  it('has commands of its own for reports, comparisons and profiles', () => {
+    expect(parseCommand(['report', 'x.json'])).toEqual({ kind: 'report', file: 'x.json', out: undefined })
+    expect(parseCommand(['compare', '--base', 'main', '--rounds', '2'])).toEqual({
+      kind: 'compare',
+      base: 'main',
+      cell: 'c128',
+      rounds: 2,
+      seconds: 3,
+    })
+    expect(parseCommand(['profile', '--cell', 'stream-c32'])).toMatchObject({ kind: 'profile', cell: 'stream-c32' })
+  })
+
+  it.each([
+    [['--targets', 'nginx'], 'no target nginx'],
+    [['report'], 'report FILE is missing'],
+    [['compare'], '--base is missing'],
+    [['compare', '--base', 'x', '--rounds', 'few'], '--rounds must be a number'],
+    [['dance'], 'unknown command "dance"'],
+  ])('refuses %j', (args, message) => {
+    expect(() => parseCommand(args)).toThrow(message)
+  })
+
+  it('knows closed-loop cells by their name', () => {
+    expect(parseLoadShape('stream-c32')).toEqual({ connections: 32, stream: true })
+    expect(parseLoadShape('c200')).toEqual({ connections: 200, stream: false })
+    expect(() => parseLoadShape('c0')).toThrow('no closed-loop cell')
+    expect(() => pickCells(['c7'])).toThrow('no cell c7')
+  })
+})
