@@ -16,7 +16,14 @@ import { prepareToolchain } from './boot/toolchain.mjs'
 
 /** What each command runs, relative to the root; for `start` with the flags of Node that the first line of main.ts names. */
 const entryPoints = new Map([
-  ['start', { script: 'packages/cli/src/main.ts', args: ['up'], flags: ['--max-semi-space-size=32'] }],
+  [
+    'start',
+    {
+      script: 'packages/cli/src/main.ts',
+      args: ['up'],
+      flags: ['--max-semi-space-size=16', '--heap-growing-percent=50'],
+    },
+  ],
   ['test', { script: 'scripts/gate.ts', args: [], flags: [] }],
   ['check', { script: 'scripts/gate.ts', args: ['--checks-only'], flags: [] }],
   ['bench', { script: 'test/bench/main.ts', args: [], flags: [] }],

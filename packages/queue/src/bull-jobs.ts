@@ -28,8 +28,6 @@ export function bullOptions(reference: JobReference, delayMs: number): JobsOptio
     priority: priorityOfTier[reference.tier],
     attempts: redeliveries,
     backoff: { type: 'fixed', delay: redeliveryDelayMs },
-    removeOnComplete: true,
-    removeOnFail: true,
     ...(delayMs > 0 ? { delay: delayMs } : {}),
   }
 }

@@ -88,6 +88,7 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
           spec.finishBy,
           spec.finishBy + expiryMarginMs,
           JSON.stringify(queued),
+          spec.createdAt,
         ],
       )
     },

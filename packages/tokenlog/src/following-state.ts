@@ -34,8 +34,10 @@ export class FollowingState {
   isNext(entry: LogPosition): boolean {
     if (this.cursor === null) return false
     if (entry.attempt === this.cursor.attempt) return entry.seq === this.cursor.seq + 1
-    // A later attempt may hide entries of the one before: only the very first attempt starts for certain at 1-0.
-    return this.cursor.attempt === 0 && entry.attempt === 1 && entry.seq === 0
+    // A later attempt may hide entries of the one before: only the very first attempt starts for certain at 1-0. That
+    // entry is not published to whoever opened an interactive job, who takes 1-1 for next as well.
+    const firstSeq = this.options.attached === true ? 1 : 0
+    return this.cursor.attempt === 0 && entry.attempt === 1 && entry.seq <= firstSeq
   }
 
   isOld(entry: LogPosition): boolean {

@@ -125,7 +125,7 @@ describe('a reader', () => {
     await tokenLog.finish(record, attempt, 'completed', end())
     await until(reader.isEnded)
     await by.stop(deadline)
-    expect(ids(reader.entries)).toEqual(['1-0 s', '1-1 t', '1-2 C'])
+    expect(ids(reader.entries)).toEqual(['1-1 t', '1-2 C'])
     expect(looks).toBe(0)
   })
 

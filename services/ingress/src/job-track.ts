@@ -22,14 +22,16 @@ export class JobTrack {
   }
 
   see(entry: LogEntry, now: number): void {
+    // An end from outside of an attempt is numbered like the next one, and has the seq 0 that only a start has else.
+    if (entry.seq > 0 || entry.kind === 's') this.attempts = entry.attempt
     switch (entry.kind) {
       case 't':
       case 'd':
+        this.waiting = false
         this.shown = true
         this.firstOutputAt ??= now
         return
       case 's':
-        this.attempts = entry.attempt
         this.waiting = false
         return
       case 'r': {

@@ -160,6 +160,8 @@ function serverArguments(dataDir: string, socketPath: string): readonly string[]
     ['dir', dataDir],
     ['appendonly', 'yes'],
     ['appendfsync', 'everysec'],
+    // Jobs come and go: at the default of 64 MB a busy queue would rewrite its file every few seconds.
+    ['auto-aof-rewrite-min-size', '512mb'],
     ['save', ''],
     ['maxmemory-policy', 'noeviction'],
     ['daemonize', 'no'],

@@ -42,7 +42,10 @@ redis.call('XADD', KEYS[2], attempt .. '-0', 's', ARGV[6])
 if attempt == 1 and job.mode ~= 'async' then
   redis.call('PEXPIREAT', KEYS[2], redis.call('PEXPIRETIME', KEYS[1]))
 end
-publish(ARGV[7], job.watch, ARGV[1], attempt .. '-0', 's', ARGV[6])
+-- Whoever waits for an interactive job learns of its first attempt by what it brings, unless the wait was long.
+if attempt > 1 or job.mode == 'async' or now - tonumber(job.at) > 500 then
+  publish(ARGV[7], job.watch, ARGV[1], attempt .. '-0', 's', ARGV[6])
+end
 if shown then
   seq = 1
   redis.call('XADD', KEYS[2], attempt .. '-1', 'x', '')
