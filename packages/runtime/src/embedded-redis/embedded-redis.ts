@@ -162,6 +162,8 @@ function serverArguments(dataDir: string, socketPath: string): readonly string[]
     ['appendfsync', 'everysec'],
     // Jobs come and go: at the default of 64 MB a busy queue would rewrite its file every few seconds.
     ['auto-aof-rewrite-min-size', '512mb'],
+    // A job's record has few fields, and one of them is a whole request: keep it packed.
+    ['hash-max-listpack-value', '8192'],
     ['save', ''],
     ['maxmemory-policy', 'noeviction'],
     ['daemonize', 'no'],
