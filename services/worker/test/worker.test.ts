@@ -15,17 +15,22 @@ const kinds = (entries: readonly { kind: string }[]) => entries.map((entry) => e
 
 describe('a completion', () => {
   it('streams its tokens into the log and keeps the whole answer', async () => {
-    bench.simulator.script('chat', { text: 'The quick brown fox', interTokenMs: 15 })
+    bench.simulator.script('chat', { text: 'The quick brown fox jumps over the lazy dog', interTokenMs: 40 })
     await bench.startWorker()
     const spec = await bench.submit()
     const end = await bench.end(spec.id)
     expect(end.status).toBe('completed')
-    expect(end.text).toBe('The quick brown fox')
+    expect(end.text).toBe('The quick brown fox jumps over the lazy dog')
     expect(end.entries.filter((entry) => entry.kind === 't').length).toBeGreaterThan(2)
     expect(end.report.result).toMatchObject({
       object: 'chat.completion',
       model: 'chat',
-      choices: [{ message: { role: 'assistant', content: 'The quick brown fox' }, finish_reason: 'stop' }],
+      choices: [
+        {
+          message: { role: 'assistant', content: 'The quick brown fox jumps over the lazy dog' },
+          finish_reason: 'stop',
+        },
+      ],
     })
     expect(end.report.usage?.completionTokens).toBeGreaterThan(0)
     expect(end.report.attempts).toMatchObject([{ attempt: 1, outcome: 'completed', deployment: 'chat/openai/chat' }])
@@ -228,11 +233,11 @@ describe('a worker that goes away', () => {
     const stopping = worker.stop()
     await bench.startWorker()
     await stopping
-    const end = await bench.end(spec.id)
+    const end = await bench.end(spec.id, 20_000)
     expect(end.text).toBe('second worker')
     expect(end.record?.tries).toBe(1)
     expect(end.report.attempts).toMatchObject([{ outcome: 'requeued' }, { outcome: 'completed' }])
-  }, 20_000)
+  }, 40_000)
 })
 
 it('serves many jobs at once and ends each once', async () => {
