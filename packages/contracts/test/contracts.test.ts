@@ -39,7 +39,9 @@ describe('a position in a token log', () => {
 
   it('is read back as it was written', () => {
     fc.assert(
-      fc.property(position, (written) => expect(parsePosition(formatPosition(written))).toEqual({ ...written })),
+      fc.property(position, (written) => {
+        expect(parsePosition(formatPosition(written))).toEqual({ ...written })
+      }),
     )
   })
 
