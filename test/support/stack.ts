@@ -49,7 +49,7 @@ model_list:
     model_info: {mode: embedding}
   - model_name: llama
     litellm_params: {model: ollama/llama, api_base: "\${SIMULATOR}"}
-workers: {lock_s: 2, stalled_s: 1, max_attempts: 3, drain_s: 3}
+workers: {drain_s: 3}
 `
 
 export async function startStack(config = defaultConfig): Promise<Stack> {

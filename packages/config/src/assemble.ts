@@ -52,7 +52,7 @@ export function assemble(
     deployments: models.flatMap((model) => model.deployments),
     models,
     classes,
-    workers: { lockSeconds: 10, stalledSeconds: 5, maxAttempts: 3, drainSeconds: 60, ...settings.workers },
+    workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60, ...settings.workers },
     retention: { resultSeconds: 7 * day, promptSeconds: 0, spendSeconds: 400 * day, ...settings.retention },
     limits: { bodyBytes: settings.bodyBytes ?? 10 * 1024 * 1024 },
     ...(defaultModel === undefined ? {} : { defaultModel }),

@@ -82,7 +82,7 @@ describe('a good file', () => {
 
   it('fills in the defaults', () => {
     expect(load(small)).toMatchObject({
-      workers: { lockSeconds: 10, stalledSeconds: 5, maxAttempts: 3, drainSeconds: 60 },
+      workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60 },
       retention: { resultSeconds: 604_800, promptSeconds: 0, spendSeconds: 34_560_000 },
       limits: { bodyBytes: 10_485_760 },
     })
@@ -90,12 +90,12 @@ describe('a good file', () => {
 
   it('honours the sections for workers, retention and limits', () => {
     const config = load(`
-workers: {lock_s: 6, stalled_s: 2, max_attempts: 5, drain_s: 0}
+workers: {lock_s: 20, stalled_s: 4, max_attempts: 5, drain_s: 0}
 retention: {results: 12h, prompts: none, spend: 30}
 general_settings: {max_request_size_mb: 1, database_url: "postgres://u:p@h/d"}
 router_settings: {num_retries: 9}
 `)
-    expect(config.workers).toEqual({ lockSeconds: 6, stalledSeconds: 2, maxAttempts: 5, drainSeconds: 0 })
+    expect(config.workers).toEqual({ lockSeconds: 20, stalledSeconds: 4, maxAttempts: 5, drainSeconds: 0 })
     expect(config.retention).toEqual({ resultSeconds: 43_200, promptSeconds: 0, spendSeconds: 30 })
     expect(config.limits.bodyBytes).toBe(1_048_576)
     expect(config.databaseUrl).toBe('postgres://u:p@h/d')

@@ -70,7 +70,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     })
   }
 
-  const createFetcher = (jobsAtOnce: number): Worker<BullData> => {
+  const createFetcher = (jobsAtOnce: number, looksForStalled: boolean): Worker<BullData> => {
     const fetcher = new Worker<BullData>(keys.queueName(options.class), process, {
       connection: redis,
       prefix: keys.queuePrefix(options.class),
@@ -79,6 +79,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
       lockDuration: options.lockMs,
       stalledInterval: options.stalledMs,
       maxStalledCount: maxStalls,
+      skipStalledCheck: !looksForStalled,
       drainDelay: waitSeconds,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
@@ -97,7 +98,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     async start() {
       const count = Math.min(maxFetchers, Math.ceil(concurrency / jobsPerFetcher))
       for (let i = 0; i < count; i++) {
-        fetchers.push(createFetcher(Math.floor(concurrency / count) + (i < concurrency % count ? 1 : 0)))
+        fetchers.push(createFetcher(Math.floor(concurrency / count) + (i < concurrency % count ? 1 : 0), i === 0))
       }
       await Promise.all(fetchers.map((fetcher) => fetcher.waitUntilReady()))
       for (const fetcher of fetchers) {
