@@ -1,6 +1,6 @@
 import type { JobSpec, LogEntry } from '@inferq/contracts'
-import { createId, createSystemClock } from '@inferq/runtime'
-import { createTestRedis, type TestRedis } from '@inferq/testkit'
+import { createSystemClock } from '@inferq/runtime'
+import { createJobSpec, createTestRedis, type TestRedis } from '@inferq/testkit'
 import type { Redis } from 'ioredis'
 import { createTokenLog, type TokenLog } from '../src/index.ts'
 
@@ -18,30 +18,10 @@ export async function createBench(): Promise<Bench> {
   return { server, redis, tokenLog: createTokenLog({ redis, keys: server.keys, clock }) }
 }
 
+/** A job that may go to two classes, one after the other. */
 export function createSpec(overrides: Partial<JobSpec> = {}): JobSpec {
-  const now = Date.now()
-  return {
-    id: createId('job'),
-    type: 'completion',
-    operation: 'chat',
-    request: { model: 'm', messages: [] },
-    model: 'm',
-    candidates: [
-      { model: 'm', class: 'first', deployments: ['m/1'] },
-      { model: 'm', class: 'second', deployments: ['m/2'] },
-    ],
-    owner: 'master',
-    tier: 'default',
-    mode: 'async',
-    stream: true,
-    keepResult: true,
-    createdAt: now,
-    startBy: now + 60_000,
-    finishBy: now + 60_000,
-    metadata: {},
-    requestId: 'req',
-    ...overrides,
-  }
+  const candidates = ['first', 'second'].map((name) => ({ model: 'm', class: name, deployments: [`m/${name}`] }))
+  return createJobSpec({ model: 'm', candidates, ...overrides })
 }
 
 export async function begin(tokenLog: TokenLog, jobId: string, hop = 0, maxTries = 3) {

@@ -14,7 +14,7 @@ import {
 } from '@inferq/runtime'
 import { createStore, type Store, type StoredJob } from '@inferq/store'
 import { createInferqMetrics, createMetrics, type Metrics } from '@inferq/telemetry'
-import { createTestRedis, type TestRedis } from '@inferq/testkit'
+import { createJobSpec, createTestRedis, type TestRedis } from '@inferq/testkit'
 import { createTokenLog, type TokenLog } from '@inferq/tokenlog'
 import { createController } from '../src/controller.ts'
 import type { ControllerOptions } from '../src/options.ts'
@@ -175,26 +175,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
 }
 
 export function jobSpec(overrides: Partial<JobSpec> = {}): JobSpec {
-  const createdAt = Date.now()
-  return {
-    id: createId('job'),
-    type: 'completion',
-    operation: 'chat',
-    request: { model: 'small', messages: [{ role: 'user', content: 'Hi' }] },
-    model: 'small',
-    candidates: [{ model: 'small', class: 'gpu', deployments: ['gpu-1'] }],
-    owner: 'owner',
-    tier: 'default',
-    mode: 'async',
-    stream: true,
-    keepResult: true,
-    createdAt,
-    startBy: createdAt + 60_000,
-    finishBy: createdAt + 120_000,
-    metadata: {},
-    requestId: createId('req'),
-    ...overrides,
-  }
+  return createJobSpec({ model: 'small', owner: 'owner', ...overrides })
 }
 
 /** Value of a metric's series, 0 when there is none. */

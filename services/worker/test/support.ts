@@ -3,10 +3,10 @@ import type { EndMessage, EndPayload, JobRecord, JobSpec, LogEntry, OutcomeMessa
 import { isTerminalKind } from '@inferq/contracts'
 import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
 import { createRoutes } from '@inferq/routing'
-import { createId, createSystemClock, type ServiceGroup } from '@inferq/runtime'
+import { createSystemClock, type ServiceGroup } from '@inferq/runtime'
 import { createSimulator, type Simulator } from '@inferq/simulator'
 import { createLogger, createMetrics } from '@inferq/telemetry'
-import { createTestRedis, type TestRedis, until } from '@inferq/testkit'
+import { createJobSpec, createTestRedis, type TestRedis, until } from '@inferq/testkit'
 import { createTokenLog, type TokenLog } from '@inferq/tokenlog'
 import type { Redis } from 'ioredis'
 import { composeWorker } from '../src/index.ts'
@@ -104,30 +104,11 @@ export async function createBench(): Promise<Bench> {
       await broadcast.announce(jobId)
     },
     async submit(overrides = {}) {
-      const now = Date.now()
       const model = overrides.model ?? 'chat'
       const operation = overrides.operation ?? 'chat'
       const route = createRoutes(config).candidatesFor(model, operation)
       if (route.kind !== 'candidates') throw new Error(route.kind)
-      const spec: JobSpec = {
-        id: createId('job'),
-        type: 'completion',
-        operation,
-        request: { model, messages: [{ role: 'user', content: 'Hi' }] },
-        model,
-        candidates: route.candidates,
-        owner: 'master',
-        tier: 'default',
-        mode: 'async',
-        stream: true,
-        keepResult: true,
-        createdAt: now,
-        startBy: now + 60_000,
-        finishBy: now + 60_000,
-        metadata: {},
-        requestId: 'req',
-        ...overrides,
-      }
+      const spec = createJobSpec({ model, operation, candidates: route.candidates, ...overrides })
       await tokenLog.open(spec)
       const first = spec.candidates[0]
       if (first === undefined) throw new Error('no candidate')

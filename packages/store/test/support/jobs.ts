@@ -1,29 +1,12 @@
 import type { EndMessage, JobSpec, StartMessage } from '@inferq/contracts'
-import { createId } from '@inferq/runtime'
+import { createJobSpec } from '@inferq/testkit'
 
 /** Long past, so that a test can tell its own times from the database's. */
 const createdAt = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 
 export function jobSpec(overrides: Partial<JobSpec> = {}): JobSpec {
-  return {
-    id: createId('job'),
-    type: 'completion',
-    operation: 'chat',
-    request: { model: 'small', messages: [{ role: 'user', content: 'Hi' }] },
-    model: 'small',
-    candidates: [{ model: 'small', class: 'gpu', deployments: ['gpu-1'] }],
-    owner: 'owner',
-    tier: 'default',
-    mode: 'async',
-    stream: true,
-    keepResult: true,
-    createdAt,
-    startBy: createdAt + 60_000,
-    finishBy: createdAt + 120_000,
-    metadata: { doc: '42' },
-    requestId: createId('req'),
-    ...overrides,
-  }
+  const candidates = [{ model: 'small', class: 'gpu', deployments: ['gpu-1'] }]
+  return createJobSpec({ model: 'small', candidates, owner: 'owner', createdAt, metadata: { doc: '42' }, ...overrides })
 }
 
 export function startOf(spec: JobSpec): StartMessage {

@@ -4,7 +4,7 @@ import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/qu
 import { createDeadline, createId, createRedisServiceCheck, createSystemClock } from '@inferq/runtime'
 import { createStore, type Store } from '@inferq/store'
 import { createInferqMetrics, createLogger, createMetrics } from '@inferq/telemetry'
-import { createTestRedis, type TestRedis, until } from '@inferq/testkit'
+import { createJobSpec, createTestRedis, type TestRedis, until } from '@inferq/testkit'
 import { createLogFollower, createTokenLog, type LogFollower, type LogWriter, type TokenLog } from '@inferq/tokenlog'
 import type { Redis } from 'ioredis'
 import { createCore } from '../../src/core.ts'
@@ -77,28 +77,6 @@ export interface Attempt {
   say(...texts: readonly string[]): Promise<void>
   release(move: RequeueMove, delayMs?: number): Promise<void>
   end(status: TerminalStatus, end?: Partial<EndPayload>): Promise<void>
-}
-
-function createSpec(): JobSpec {
-  const now = Date.now()
-  return {
-    id: createId('job'),
-    type: 'completion',
-    operation: 'chat',
-    request: { model: 'chat', messages: [{ role: 'user', content: 'Hi' }] },
-    model: 'chat',
-    candidates: [{ model: 'chat', class: 'gpu', deployments: ['gpu-1'] }],
-    owner: 'master',
-    tier: 'default',
-    mode: 'async',
-    stream: true,
-    keepResult: true,
-    createdAt: now,
-    startBy: now + 60_000,
-    finishBy: now + 60_000,
-    metadata: {},
-    requestId: 'req',
-  }
 }
 
 export async function createBench({ options, bodyBytes, store }: BenchOptions = {}): Promise<Bench> {
@@ -210,7 +188,7 @@ export async function createBench({ options, bodyBytes, store }: BenchOptions = 
       return opened(spec)
     },
     async submit(overrides = {}) {
-      const spec = { ...createSpec(), ...overrides }
+      const spec = { ...createJobSpec(), ...overrides }
       await tokenLog.open(spec)
       await queue.enqueue({ jobId: spec.id, hop: 0, type: spec.type, class: 'gpu', tier: spec.tier })
       return spec
