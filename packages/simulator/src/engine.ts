@@ -1,17 +1,20 @@
-import { errorForFault, RequestError } from './errors.ts'
+import { contextOverrun, errorForFault, filteredPrompt, RequestError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { type Model, Models } from './models.ts'
 import type { Plan } from './plan.ts'
-import { type Encoder, Playback } from './playback.ts'
+import { type Encoder, Playback, type Refuse } from './playback.ts'
 import { createRandom, hashText } from './random.ts'
 import { Residency } from './residency.ts'
 import { faultOf, type ModelScript, type Script } from './script.ts'
-import { type Stats, sumStats } from './stats.ts'
+import type { Count, Stats, WireName } from './stats.ts'
+import { sumStats } from './stats.ts'
 import { Ticker } from './ticker.ts'
+import { WireTallies } from './wire-tallies.ts'
 
 /** A call as a wire hands it over, validated. */
 export interface Call {
   readonly exchange: Exchange
+  readonly wire: WireName
   readonly model: string
   /** The script that came with the request. */
   readonly inline: Script | undefined
@@ -19,8 +22,12 @@ export interface Call {
   readonly plan: (script: Script) => Plan
   /** The plan's form; chosen when the plan is known. */
   readonly encode: (plan: Plan, script: Script) => Encoder
-  /** How an error is said before there is an encoder. */
-  readonly refuse: Encoder['refuse']
+  /** How an error is said as long as nothing of an answer has been sent. */
+  readonly refuse: Refuse
+  /** A blocked prompt is answered on this wire, with a plan that says so, and no error. */
+  readonly answersBlocked?: boolean
+  /** Texts to embed, when that is what the call is for. */
+  readonly embeddingItems?: number
   /** Tokens the request asks for at most, for the context check. */
   readonly maxTokens?: number | undefined
   /** Milliseconds until the answer, instead of the script's time to first token. */
@@ -35,6 +42,7 @@ export class Engine {
   readonly models: Models
   readonly ticker = new Ticker()
   readonly residency: Residency
+  readonly #wires = new WireTallies()
   #running = 0
   #maxRunning = 0
   #sequence = 0
@@ -62,11 +70,18 @@ export class Engine {
     const startedAt = performance.now()
     const model = this.models.resolve(call.model)
     const script = this.models.scriptForCall(model, call.inline)
-    model.counters.calls += 1
+    const count = this.#counterOf(call.wire, model)
+    count('calls')
+    if (call.embeddingItems !== undefined) {
+      count('embeddingCalls')
+      count('embeddingItems', call.embeddingItems)
+    }
     const seed = hashText(`${this.seed} ${model.counters.calls} ${model.name}`)
-    if (this.#fault(call, model, script, seed)) return
-    const plan = this.#plan(call, model, script)
+    if (this.#fault(call, script, seed, count)) return
+    const plan = this.#plan(call, script, count)
     if (plan === undefined) return
+    if (plan.continued === true) count('continued')
+    if (plan.blocked === true) count('faults')
     const encoder = call.encode(plan, script)
     const timed = call.costMs === undefined ? script : { ...script, ttftMs: call.costMs(plan, script) }
     const common = {
@@ -75,29 +90,35 @@ export class Engine {
       script: timed,
       plan,
       encoder,
+      refuse: call.refuse,
+      count,
       ticker: this.ticker,
       seed,
       startedAt,
     }
     const play = (loadMs: number, giveBack: () => void) => {
-      const onRunning = () => this.#enter(model)
+      const onRunning = () => this.#enter(call.wire, model)
       const onOver = (ran: boolean) => {
-        if (ran) this.#running -= 1
+        if (ran) {
+          this.#running -= 1
+          this.#wires.leave(call.wire)
+        }
         giveBack()
       }
       new Playback({ ...common, loadMs, onRunning, onOver }).begin()
     }
     if (call.load === undefined) play(0, () => {})
-    else this.#whenLoaded(call, call.load, model, script, play)
+    else this.#whenLoaded(call, call.load, model, script, count, play)
   }
 
   stats(): Stats {
     const models = this.models.stats()
-    return { total: sumStats(Object.values(models), this.#maxRunning), models }
+    return { total: sumStats(Object.values(models), this.#maxRunning), models, wires: this.#wires.stats() }
   }
 
   reset(): void {
     this.models.reset()
+    this.#wires.reset()
     this.residency.clear()
     this.#maxRunning = this.#running
   }
@@ -108,38 +129,46 @@ export class Engine {
     this.ticker.clear()
   }
 
-  #enter(model: Model): void {
+  /** Counts into the model's counters and the wire's; a reset in between replaces both. */
+  #counterOf(wire: WireName, model: Model): Count {
+    const tally = this.#wires.of(wire)
+    return (counter, by = 1) => {
+      model.counters[counter] += by
+      tally.counters[counter] += by
+    }
+  }
+
+  #enter(wire: WireName, model: Model): void {
+    this.#wires.enter(wire)
     this.#running += 1
     this.#maxRunning = Math.max(this.#maxRunning, this.#running)
     model.counters.maxConcurrency = Math.max(model.counters.maxConcurrency, model.capacity.running)
   }
 
-  #fault(call: Call, model: Model, script: Script, seed: number): boolean {
+  #fault(call: Call, script: Script, seed: number, count: Count): boolean {
     const fault = faultOf(script)
-    if (fault === undefined) return false
-    if (fault.rate !== undefined && createRandom(seed)() >= fault.rate) return false
-    model.counters.faults += 1
-    model.counters.failed += 1
-    call.refuse(call.exchange, errorForFault(fault))
+    const strikes = fault !== undefined && (fault.rate === undefined || createRandom(seed)() < fault.rate)
+    const blocks = script.contentFilter === true && call.answersBlocked !== true
+    if (!strikes && !blocks) return false
+    count('faults')
+    count('failed')
+    call.refuse(call.exchange, strikes ? errorForFault(fault) : filteredPrompt())
     return true
   }
 
-  #plan(call: Call, model: Model, script: Script): Plan | undefined {
+  #plan(call: Call, script: Script, count: Count): Plan | undefined {
     try {
       const plan = call.plan(script)
-      const asked = plan.promptTokens + (call.maxTokens ?? 0)
-      if (script.contextTokens !== undefined && asked > script.contextTokens) {
-        throw new RequestError(
-          400,
-          `This model's maximum context length is ${script.contextTokens} tokens. However, you requested ${asked} ` +
-            `tokens (${plan.promptTokens} in the messages, ${call.maxTokens ?? 0} in the completion).`,
-          { code: 'context_length_exceeded', param: 'messages' },
-        )
+      const { promptTokens } = plan
+      const { contextTokens } = script
+      const maxTokens = call.maxTokens ?? 0
+      if (contextTokens !== undefined && promptTokens + maxTokens > contextTokens) {
+        throw contextOverrun({ promptTokens, maxTokens, contextTokens })
       }
       return plan
     } catch (error) {
       if (!(error instanceof RequestError)) throw error
-      model.counters.rejected += 1
+      count('rejected')
       call.refuse(call.exchange, error)
       return undefined
     }
@@ -150,6 +179,7 @@ export class Engine {
     load: NonNullable<Call['load']>,
     model: Model,
     script: Script,
+    count: Count,
     play: (loadMs: number, giveBack: () => void) => void,
   ): void {
     const progress = { phase: 'loading' }
@@ -165,7 +195,7 @@ export class Engine {
       play(loadMs, () => held.release())
     })
     if (hold === undefined) {
-      model.counters.rejected += 1
+      count('rejected')
       call.refuse(
         call.exchange,
         new RequestError(503, 'server busy, please try again.  maximum pending requests exceeded'),
@@ -174,7 +204,7 @@ export class Engine {
       call.exchange.onAbort(() => {
         if (progress.phase !== 'loading') return
         progress.phase = 'gone'
-        model.counters.aborted += 1
+        count('aborted')
         hold.release()
       })
     }

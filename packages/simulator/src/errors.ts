@@ -1,5 +1,12 @@
 import type { Fault } from './script.ts'
 
+/** A call that asked for more tokens than the context holds. */
+export interface Overrun {
+  readonly promptTokens: number
+  readonly maxTokens: number
+  readonly contextTokens: number
+}
+
 /** A call that is answered with an error, before the wire has given it its form. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
@@ -10,11 +17,26 @@ export class RequestError extends Error {
   readonly retryAfterS: number | undefined
   /** Instead of the wire's error form. */
   readonly body: unknown
+  /** The numbers behind `context_length_exceeded`, which each vendor words in its own way. */
+  readonly overrun: Overrun | undefined
+  /** Set when a script asked for this error: then its status is sent as it is. */
+  readonly scripted: boolean
+  /** Set when the message is the script's own: then no wire puts its own words over it. */
+  readonly worded: boolean
 
   constructor(
     status: number,
     message: string,
-    details: { type?: string; code?: string; param?: string; retryAfterS?: number | undefined; body?: unknown } = {},
+    details: {
+      type?: string
+      code?: string
+      param?: string
+      retryAfterS?: number | undefined
+      body?: unknown
+      overrun?: Overrun
+      scripted?: boolean
+      worded?: boolean
+    } = {},
   ) {
     super(message)
     this.status = status
@@ -23,6 +45,9 @@ export class RequestError extends Error {
     this.param = details.param ?? null
     this.retryAfterS = details.retryAfterS
     this.body = details.body
+    this.overrun = details.overrun
+    this.scripted = details.scripted ?? false
+    this.worded = details.worded ?? false
   }
 }
 
@@ -66,7 +91,35 @@ export function errorForFault(fault: Fault): RequestError {
     ...(code === undefined ? {} : { code }),
     retryAfterS: fault.retryAfterS,
     body: fault.body,
+    scripted: true,
+    worded: fault.message !== undefined,
   })
+}
+
+/** The error of a prompt that a content filter blocks. */
+export function filteredPrompt(): RequestError {
+  return new RequestError(400, known['content_filter']?.message ?? '', { code: 'content_filter', param: 'prompt' })
+}
+
+/** The error of a call that asks for more than the context holds, in vLLM's words. */
+export function contextOverrun(overrun: Overrun): RequestError {
+  const { promptTokens, maxTokens, contextTokens } = overrun
+  return new RequestError(
+    400,
+    `This model's maximum context length is ${contextTokens} tokens. However, you requested ` +
+      `${promptTokens + maxTokens} tokens (${promptTokens} in the messages, ${maxTokens} in the completion).`,
+    { code: 'context_length_exceeded', param: 'messages', overrun },
+  )
+}
+
+/** A vendor's words for an error, by its code or else its status; the message itself where it has none. */
+export type Wording = Readonly<Record<string, string | ((error: RequestError) => string)>>
+
+/** What the vendor says: the script's words, else the wording's, else the error's own. */
+export function wordsFor(error: RequestError, wording: Wording): string {
+  const words = error.worded ? undefined : (wording[error.code ?? ''] ?? wording[error.status])
+  if (words === undefined) return error.message
+  return typeof words === 'string' ? words : words(error)
 }
 
 function typeForStatus(status: number): string {

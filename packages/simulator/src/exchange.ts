@@ -8,21 +8,19 @@ const mostUnsentBytes = 1_048_576
 
 /** One request with its response: the bytes, whole or dribbling, and whether anybody still wants them. */
 export class Exchange {
-  readonly path: string
   readonly bodyText: string
   readonly #response: ServerResponse
   readonly #logged: LoggedRequest
   readonly #ticker: Ticker
   #dribble: Dribble | undefined
+  #encoding: BufferEncoding = 'utf8'
 
   constructor(options: {
-    path: string
     bodyText: string
     response: ServerResponse<IncomingMessage>
     logged: LoggedRequest
     ticker: Ticker
   }) {
-    this.path = options.path
     this.bodyText = options.bodyText
     this.#response = options.response
     this.#logged = options.logged
@@ -50,16 +48,25 @@ export class Exchange {
     this.end(body, sent)
   }
 
-  /** The head of a stream; `flush` sends it before there is a body. */
-  open(contentType: string, flush: boolean): void {
-    this.#head(200, ['content-type', contentType, 'cache-control', 'no-cache', 'transfer-encoding', 'chunked'])
+  /**
+   * The head of a stream; `flush` sends it before there is a body. With the encoding `latin1` each character of what
+   * is written stands for a byte, for streams that are no text.
+   */
+  open(
+    contentType: string,
+    options: { flush: boolean; encoding?: 'utf8' | 'latin1' | undefined; headers?: readonly string[] | undefined },
+  ): void {
+    const { flush, encoding = 'utf8', headers = [] } = options
+    this.#encoding = encoding
+    const common = ['content-type', contentType, 'cache-control', 'no-cache', 'transfer-encoding', 'chunked']
+    this.#head(200, [...common, ...headers])
     if (flush) this.#response.flushHeaders()
   }
 
   /** False when the reader has fallen behind: call `whenDrained` before writing on. */
   write(text: string): boolean {
-    if (this.#dribble !== undefined) return this.#dribble.write(text)
-    this.#response.write(text)
+    if (this.#dribble !== undefined) return this.#dribble.write(Buffer.from(text, this.#encoding))
+    this.#response.write(text, this.#encoding)
     return this.#response.writableLength < mostUnsentBytes
   }
 
@@ -71,10 +78,10 @@ export class Exchange {
   /** The last of the body; `sent` is called when all of it has been handed to the socket. */
   end(text: string, sent?: () => void): void {
     if (this.#dribble !== undefined) {
-      this.#dribble.end(text, sent)
+      this.#dribble.end(Buffer.from(text, this.#encoding), sent)
       return
     }
-    this.#response.end(text)
+    this.#response.end(text, this.#encoding)
     sent?.()
   }
 
@@ -82,7 +89,7 @@ export class Exchange {
   cut(text: string): void {
     const { socket } = this.#response
     if (text === '') socket?.destroy()
-    else this.#response.write(text, () => socket?.destroy())
+    else this.#response.write(text, this.#encoding, () => socket?.destroy())
   }
 
   /** The head of a whole answer, then only half its bytes, then the socket is destroyed. */
@@ -130,16 +137,16 @@ class Dribble implements Timed {
     this.#ticker = ticker
   }
 
-  write(text: string): boolean {
-    this.#unsent = Buffer.concat([this.#unsent, Buffer.from(text)])
+  write(bytes: Buffer): boolean {
+    this.#unsent = Buffer.concat([this.#unsent, bytes])
     if (this.slot < 0) this.#ticker.schedule(this, performance.now() + this.#slow.everyMs)
     return this.#unsent.length < mostUnsentBytes
   }
 
-  end(text: string, sent: (() => void) | undefined): void {
+  end(bytes: Buffer, sent: (() => void) | undefined): void {
     this.#ended = true
     this.#sent = sent
-    this.write(text)
+    this.write(bytes)
   }
 
   whenDrained(callback: () => void): void {

@@ -10,4 +10,4 @@ export type {
 } from './script.ts'
 export { ScriptError } from './script-parse.ts'
 export { createSimulator, type Simulator, type SimulatorOptions } from './server.ts'
-export type { Counters, ModelStats, RequestRecord, Stats } from './stats.ts'
+export type { Counters, ModelStats, RequestRecord, Stats, WireName, WireStats } from './stats.ts'

@@ -50,9 +50,16 @@ export function valueForSchema(schema: unknown, random: Random): unknown {
   return value(schema, 0)
 }
 
+/** JSON text that no longer is any: its end is missing, or stands where none should be. */
+export function breakJson(json: string): string {
+  return /^[[{"]/.test(json) ? json.slice(0, -1) : `${json}"`
+}
+
 function typeOf(schema: Schema): unknown {
   const type = schema['type']
   if (Array.isArray(type)) return type.find((one) => one !== 'null')
+  // Gemini's schemas write their types in capitals.
+  if (typeof type === 'string') return type.toLowerCase()
   return type ?? (isSchema(schema['properties']) ? 'object' : 'string')
 }
 

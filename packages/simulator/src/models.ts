@@ -1,7 +1,7 @@
 import { Capacity, type CapacityLimits } from './capacity.ts'
 import { RequestError } from './errors.ts'
 import { type ModelScript, mergeScripts, patchScript, type Script, type ScriptPatch } from './script.ts'
-import { type Counters, createCounters, type ModelStats } from './stats.ts'
+import { type Counters, countInFlight, createCounters, type ModelStats } from './stats.ts'
 
 const mostModels = 1_000
 
@@ -85,8 +85,7 @@ export class Models {
     this.#scripts.clear()
     for (const [name, script] of this.#initial) this.#scripts.set(name, script)
     for (const [name, model] of this.#models) {
-      const { calls, completed, aborted, failed, rejected } = model.counters
-      const inFlight = calls - completed - aborted - failed - rejected
+      const inFlight = countInFlight(model.counters)
       if (inFlight === 0) this.#models.delete(name)
       else model.counters = { ...createCounters(), calls: inFlight, maxConcurrency: model.capacity.running }
     }

@@ -1,12 +1,13 @@
-import { valueForSchema } from './json-answer.ts'
-import { composeProse, composeSummary } from './prose.ts'
+import { type AnswerText, answerText } from './answer-text.ts'
+import { breakJson, valueForSchema } from './json-answer.ts'
+import { composeProse } from './prose.ts'
 import { createRandom, hashText, type Random } from './random.ts'
 import type { Script } from './script.ts'
 import { countTokens, tokenize } from './tokens.ts'
 
 /** One token of output. `call` counts the choice's tool calls; `call` opens one, `arguments` continues it. */
 export interface Piece {
-  readonly kind: 'reasoning' | 'content' | 'call' | 'arguments'
+  readonly kind: 'reasoning' | 'content' | 'refusal' | 'call' | 'arguments'
   text: string
   readonly call: number
 }
@@ -20,7 +21,12 @@ export interface PlannedCall {
 export interface PlannedChoice {
   readonly pieces: readonly Piece[]
   readonly calls: readonly PlannedCall[]
+  /** OpenAI's word for why the answer ends; each wire says it in its own. */
   readonly finishReason: string
+  /** The sequence that ended the answer, when one did. */
+  readonly stopSequence?: string
+  /** The model declines; its words, if any, are pieces of the kind `refusal`. */
+  readonly refused?: boolean
 }
 
 /** Everything a call will say, decided before its first byte. Step i emits piece i of every choice. */
@@ -30,6 +36,10 @@ export interface Plan {
   readonly promptTokens: number
   readonly completionTokens: number
   readonly reasoningTokens: number
+  /** The answer continues a prefix of the request. */
+  readonly continued?: boolean
+  /** A content filter has blocked the prompt: there is no answer. Only on a wire that answers such a call. */
+  readonly blocked?: boolean
 }
 
 /** What a wire understood of a request for text. */
@@ -62,7 +72,7 @@ export interface OfferedTool {
 }
 
 /** Tokens of the prompt, by the simple count of `tokens.ts`. */
-function countPrompt(request: Pick<TextRequest, 'turns' | 'prefix'>): number {
+export function countPrompt(request: Pick<TextRequest, 'turns' | 'prefix'>): number {
   let characters = request.prefix.length
   for (const { text } of request.turns) characters += text.length
   return Math.max(1, countTokens(characters))
@@ -86,104 +96,74 @@ export function planText(serverSeed: number, request: TextRequest, script: Scrip
       for (const piece of choice.pieces) if (piece.kind === 'reasoning') reasoningTokens += 1
     }
   }
-  return { choices, steps, promptTokens, completionTokens, reasoningTokens }
+  const continued = request.prefix !== ''
+  return { choices, steps, promptTokens, completionTokens, reasoningTokens, ...(continued ? { continued } : {}) }
+}
+
+/** The plan of a call whose prompt a content filter has blocked: no token of an answer. */
+export function planBlocked(request: TextRequest): Plan {
+  const choice = { pieces: [], calls: [], finishReason: 'content_filter' }
+  const choices = Array.from({ length: request.choices }, () => choice)
+  return {
+    choices,
+    steps: 0,
+    promptTokens: countPrompt(request),
+    completionTokens: 0,
+    reasoningTokens: 0,
+    blocked: true,
+  }
 }
 
 function planChoice(random: Random, promptTokens: number, request: TextRequest, script: Script): PlannedChoice {
-  const calls = planCalls(random, request, script)
-  const pieces: Piece[] = planReasoning(random, script)
-  let finishReason = 'stop'
-  if (calls.length > 0) {
-    finishReason = 'tool_calls'
-    for (const [index, { name, arguments: text }] of calls.entries()) {
-      pieces.push({ kind: 'call', text: name, call: index })
-      for (const part of tokenize(text)) pieces.push({ kind: 'arguments', text: part, call: index })
+  const { refusal } = script
+  const refused = refusal !== undefined
+  const calls = refused ? [] : planCalls(random, request, script)
+  const pieces: Piece[] = planReasoning(random, request, script)
+  let text: AnswerText | undefined
+  if (refused) {
+    for (const part of tokenize(refusal)) pieces.push({ kind: 'refusal', text: part, call: 0 })
+  } else if (calls.length > 0) {
+    for (const [index, call] of calls.entries()) {
+      pieces.push({ kind: 'call', text: call.name, call: index })
+      for (const part of tokenize(call.arguments)) pieces.push({ kind: 'arguments', text: part, call: index })
     }
   } else {
-    const whole = planContent(random, promptTokens, request, script)
-    const rest = request.prefix === '' ? whole : continueAfter(request.prefix, whole)
-    for (const text of stopAt(rest, request.stop)) pieces.push({ kind: 'content', text, call: 0 })
+    text = answerText(random, promptTokens, request, script)
+    for (const part of text.tokens) pieces.push({ kind: 'content', text: part, call: 0 })
   }
-  if (request.maxTokens !== undefined && pieces.length > request.maxTokens) {
-    pieces.length = request.maxTokens
-    finishReason = 'length'
+  const cut = request.maxTokens !== undefined && pieces.length > request.maxTokens
+  if (cut) pieces.length = request.maxTokens
+  const finishReason = cut ? 'length' : calls.length > 0 ? 'tool_calls' : 'stop'
+  return {
+    pieces,
+    calls,
+    finishReason: script.finishReason ?? finishReason,
+    ...(cut || text?.stopSequence === undefined ? {} : { stopSequence: text.stopSequence }),
+    ...(refused ? { refused } : {}),
   }
-  return { pieces, calls, finishReason: script.finishReason ?? finishReason }
 }
 
-function planReasoning(random: Random, { reasoning }: Script): Piece[] {
-  if (reasoning === undefined) return []
+/** A prefix is a part of the answer, so the reasoning lies behind it. */
+function planReasoning(random: Random, { prefix }: TextRequest, { reasoning }: Script): Piece[] {
+  if (reasoning === undefined || prefix !== '') return []
   const tokens = typeof reasoning === 'string' ? tokenize(reasoning) : composeProse(random, reasoning)
   return tokens.map((text) => ({ kind: 'reasoning', text, call: 0 }))
-}
-
-function planContent(random: Random, promptTokens: number, request: TextRequest, script: Script): string[] {
-  if (script.text !== undefined) return tokenize(script.text)
-  if (request.json !== undefined) {
-    const { schema } = request.json
-    const value = schema === undefined ? { simulated: true, answer: composeProse(random, 12).join('') } : undefined
-    return tokenize(JSON.stringify(value ?? valueForSchema(schema, random)))
-  }
-  const label = script.label === undefined ? [] : tokenize(script.label)
-  const count = script.tokens ?? label.length + 24 + Math.floor(random() * 40) + Math.min(64, promptTokens >> 3)
-  if (label.length >= count) return label.slice(0, count)
-  const topic = summaryTopic(request.turns)
-  const length = count - label.length
-  const answer = topic === undefined ? composeProse(random, length) : composeSummary(random, length, topic)
-  if (label.length === 0) return answer
-  if (answer[0] !== '.') answer[0] = ` ${answer[0] ?? ''}`
-  return [...label, ...answer]
-}
-
-/** The text to summarize, where a system prompt or the last turn asks for a summary. */
-function summaryTopic(turns: readonly Turn[]): string | undefined {
-  const last = turns.at(-1)
-  if (last === undefined) return undefined
-  const asks = (text: string) => /summar|tl;dr/i.test(text.slice(0, 1_000)) || /summar|tl;dr/i.test(text.slice(-300))
-  const asked = asks(last.text) || turns.some(({ role, text }) => role === 'system' && asks(text))
-  return asked ? last.text : undefined
-}
-
-/** What follows `prefix` in the answer; after a prefix of another making, what follows as many tokens. */
-function continueAfter(prefix: string, answer: readonly string[]): string[] {
-  const whole = answer.join('')
-  if (!whole.startsWith(prefix)) return answer.slice(tokenize(prefix).length)
-  let length = 0
-  for (const [index, token] of answer.entries()) {
-    length += token.length
-    if (length > prefix.length) return [token.slice(prefix.length - length), ...answer.slice(index + 1)]
-  }
-  return []
-}
-
-function stopAt(tokens: string[], stop: readonly string[]): string[] {
-  if (stop.length === 0) return tokens
-  const whole = tokens.join('')
-  const found = stop.map((sequence) => whole.indexOf(sequence)).filter((at) => at >= 0)
-  if (found.length === 0) return tokens
-  const end = Math.min(...found)
-  const kept: string[] = []
-  let length = 0
-  for (const token of tokens) {
-    if (length >= end) break
-    kept.push(token.slice(0, end - length))
-    length += token.length
-  }
-  return kept
 }
 
 function planCalls(random: Random, request: TextRequest, script: Script): PlannedCall[] {
   if (request.tools.length === 0 || !request.allowTools) return []
   const id = () => `call_sim${Math.floor(random() * 2 ** 32).toString(36)}`
+  const write = (value: unknown) =>
+    script.brokenJson === true ? breakJson(JSON.stringify(value)) : JSON.stringify(value)
   const scripted = script.toolCalls ?? []
   if (scripted.length > 0 && (request.requiredTool !== undefined || request.turns.at(-1)?.role !== 'tool')) {
     return scripted.map(({ name, arguments: value }) => ({
       id: id(),
       name,
-      arguments: typeof value === 'string' ? value : JSON.stringify(value),
+      arguments: typeof value === 'string' ? value : write(value),
     }))
   }
   if (request.requiredTool === undefined) return []
   const { name, parameters } = request.requiredTool
-  return [{ id: id(), name, arguments: JSON.stringify(valueForSchema(parameters ?? { type: 'object' }, random)) }]
+  return [{ id: id(), name, arguments: write(valueForSchema(parameters ?? { type: 'object' }, random)) }]
 }

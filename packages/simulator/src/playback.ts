@@ -5,6 +5,7 @@ import type { Model } from './models.ts'
 import type { Plan } from './plan.ts'
 import { createRandom, type Random } from './random.ts'
 import type { Script } from './script.ts'
+import type { Count } from './stats.ts'
 import type { Ticker, Timed } from './ticker.ts'
 
 /** How long the parts of a call took, in milliseconds. */
@@ -21,6 +22,10 @@ export interface Timing {
 export interface Encoder {
   readonly stream: boolean
   readonly contentType: string
+  /** `latin1`: each character of the stream stands for a byte. */
+  readonly encoding?: 'latin1'
+  /** Further headers of the answer, name and value in turn. */
+  readonly headers?: readonly string[]
   /** Whether the head of a stream leaves before the first token, as with vLLM. */
   readonly headFirst: boolean
   /** What a stream begins with, sent along with the first token. */
@@ -32,9 +37,10 @@ export interface Encoder {
   malformed(): string
   /** An error in the middle of a stream. */
   failure(error: RequestError): string
-  /** An error instead of an answer. */
-  refuse(exchange: Exchange, error: RequestError): void
 }
+
+/** Sends an error instead of an answer, in the form of a wire. */
+export type Refuse = (exchange: Exchange, error: RequestError) => void
 
 export interface PlaybackOptions {
   readonly exchange: Exchange
@@ -42,6 +48,8 @@ export interface PlaybackOptions {
   readonly script: Script
   readonly plan: Plan
   readonly encoder: Encoder
+  readonly refuse: Refuse
+  readonly count: Count
   readonly ticker: Ticker
   readonly seed: number
   /** When the request had arrived, in milliseconds of `performance.now()`. */
@@ -85,7 +93,7 @@ export class Playback implements Timed {
 
   /** Answers at once, or begins to wait. */
   begin(): void {
-    const { exchange, script, plan, encoder, model } = this.#options
+    const { exchange, script, plan, refuse, count } = this.#options
     if (script.slowBody !== undefined) {
       exchange.slowDown(script.slowBody)
       this.#watch()
@@ -93,9 +101,9 @@ export class Playback implements Timed {
     }
     this.#ticket = this.#capacity.acquire(plan.promptTokens, () => this.#admitted())
     if (this.#ticket === undefined) {
-      model.counters.rejected += 1
+      count('rejected')
       this.#over()
-      encoder.refuse(exchange, new RequestError(503, 'The server is busy: too many requests are queued.'))
+      refuse(exchange, new RequestError(503, 'The server is busy: too many requests are queued.'))
     } else if (this.#ticket.state === 'running') {
       this.#admitted()
     } else {
@@ -109,10 +117,10 @@ export class Playback implements Timed {
   }
 
   #admitted(): void {
-    const { script, model, plan, onRunning } = this.#options
+    const { script, count, plan, onRunning } = this.#options
     this.#state = 'running'
     onRunning()
-    model.counters.promptTokens += plan.promptTokens
+    count('promptTokens', plan.promptTokens)
     const now = performance.now()
     this.#admittedAt = now
     this.#nextAt = now + this.#vary(script.ttftMs ?? 0)
@@ -149,7 +157,7 @@ export class Playback implements Timed {
 
   /** Emits the step that is due; gives its bytes, if the call streams. */
   #emit(emittedAt: number | undefined): string {
-    const { script, plan, encoder, model } = this.#options
+    const { script, plan, encoder, count } = this.#options
     const index = this.#step
     let tokens = 0
     for (const choice of plan.choices) {
@@ -158,7 +166,7 @@ export class Playback implements Timed {
       tokens += 1
       if (emittedAt !== undefined && piece.kind === 'content') piece.text += `@${emittedAt.toFixed(2)}`
     }
-    model.counters.generatedTokens += tokens
+    count('generatedTokens', tokens)
     this.#ticket?.grow(tokens)
     this.#step = index + 1
     const intervalMs = script.interTokenMs ?? 0
@@ -181,7 +189,7 @@ export class Playback implements Timed {
       this.#fail(output)
     } else if (malformedAfter !== undefined && !this.#malformedSent && this.#reached(malformedAfter)) {
       this.#malformedSent = true
-      this.#options.model.counters.faults += 1
+      this.#options.count('faults')
       return encoder.stream ? output + encoder.malformed() : output
     }
     return output
@@ -193,30 +201,31 @@ export class Playback implements Timed {
   }
 
   #complete(output: string): void {
-    const { encoder, exchange, model } = this.#options
+    const { encoder, exchange, count } = this.#options
     this.#ticket?.release()
     const sent = () => {
       if (this.#state === 'over') return
-      model.counters.completed += 1
+      count('completed')
       this.#over()
     }
     const timing = this.#timing()
     if (encoder.stream) {
-      if (!exchange.headersSent) exchange.open(encoder.contentType, false)
+      if (!exchange.headersSent) this.#open(false)
       exchange.end(output + encoder.closing(timing), sent)
       return
     }
     const body = encoder.whole(timing)
-    exchange.send(200, encoder.contentType, this.#malformedSent ? body.slice(0, body.length >> 1) : body, [], sent)
+    const said = this.#malformedSent ? body.slice(0, body.length >> 1) : body
+    exchange.send(200, encoder.contentType, said, encoder.headers, sent)
   }
 
   #cut(output: string, after: number): void {
-    const { encoder, exchange, model } = this.#options
-    model.counters.faults += 1
-    model.counters.failed += 1
+    const { encoder, exchange, count } = this.#options
+    count('faults')
+    count('failed')
     this.#over()
     if (encoder.stream) {
-      if (after > 0 && !exchange.headersSent) exchange.open(encoder.contentType, false)
+      if (after > 0 && !exchange.headersSent) this.#open(false)
       exchange.cut(after > 0 ? output : '')
     } else if (after > 0) {
       exchange.cutWhole(encoder.contentType, encoder.whole(this.#timing()))
@@ -226,22 +235,22 @@ export class Playback implements Timed {
   }
 
   #fail(output: string): void {
-    const { encoder, exchange, model } = this.#options
-    model.counters.faults += 1
-    model.counters.failed += 1
+    const { encoder, exchange, refuse, count } = this.#options
+    count('faults')
+    count('failed')
     this.#over()
     const error = new RequestError(500, 'The server had an error while generating.')
     if (!encoder.stream) {
-      encoder.refuse(exchange, error)
+      refuse(exchange, error)
       return
     }
-    if (!exchange.headersSent) exchange.open(encoder.contentType, false)
+    if (!exchange.headersSent) this.#open(false)
     exchange.end(output + encoder.failure(error))
   }
 
   #fallSilent(): void {
-    const { script, model } = this.#options
-    model.counters.faults += 1
+    const { script, count } = this.#options
+    count('faults')
     if (script.hang !== 'before-headers') this.#openEarly()
     this.#state = 'silent'
     this.#watch()
@@ -257,12 +266,17 @@ export class Playback implements Timed {
   #openEarly(): void {
     const { encoder, exchange, script } = this.#options
     if (!encoder.stream || exchange.headersSent || script.hang === 'before-headers') return
-    if (encoder.headFirst) exchange.open(encoder.contentType, true)
+    if (encoder.headFirst) this.#open(true)
+  }
+
+  #open(flush: boolean): void {
+    const { encoder, exchange } = this.#options
+    exchange.open(encoder.contentType, { flush, encoding: encoder.encoding, headers: encoder.headers })
   }
 
   #write(output: string): boolean {
-    const { exchange, encoder } = this.#options
-    if (!exchange.headersSent) exchange.open(encoder.contentType, false)
+    const { exchange } = this.#options
+    if (!exchange.headersSent) this.#open(false)
     return exchange.write(output)
   }
 
@@ -271,7 +285,7 @@ export class Playback implements Timed {
     this.#watched = true
     this.#options.exchange.onAbort(() => {
       if (this.#state === 'over') return
-      this.#options.model.counters.aborted += 1
+      this.#options.count('aborted')
       this.#over()
     })
   }

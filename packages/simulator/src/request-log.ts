@@ -12,7 +12,14 @@ export interface LoggedRequest {
   body?: string
 }
 
-const secretHeaders = new Set(['authorization', 'x-api-key', 'api-key', 'cookie'])
+const secretHeaders = new Set([
+  'authorization',
+  'x-api-key',
+  'api-key',
+  'x-goog-api-key',
+  'x-amz-security-token',
+  'cookie',
+])
 
 /** The last `limit` requests, oldest first. */
 export class RequestLog {

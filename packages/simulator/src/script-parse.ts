@@ -45,11 +45,15 @@ const embeddingChecks: Checks<EmbeddingScript> = {
 
 const scriptChecks: Checks<Script> = {
   text,
+  refusal: text,
   tokens: tokenCount,
   label: text,
   finishReason: text,
   toolCalls: list(64, (value, path) => fields(toolCallChecks, value, path, ['name', 'arguments'])),
   reasoning: (value, path) => (typeof value === 'string' ? undefined : tokenCount(value, path)),
+  brokenJson: flag,
+  logprob: number(-100, 0),
+  echoPrefix: flag,
   usage: record,
   noUsage: flag,
   ttftMs: delay,
@@ -59,6 +63,7 @@ const scriptChecks: Checks<Script> = {
   slowBody: (value, path) => fields(slowBodyChecks, value, path, ['bytes', 'everyMs']),
   fault: (value, path) =>
     typeof value === 'number' ? faultChecks.status(value, path) : fields(faultChecks, value, path, ['status']),
+  contentFilter: flag,
   hang: (value, path) => {
     if (value === 'before-headers' || value === 'before-first-token') return
     if (typeof value === 'string') {

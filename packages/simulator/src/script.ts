@@ -45,16 +45,24 @@ export interface EmbeddingScript {
 export interface Script {
   /** The answer, word for word; otherwise simulated prose drawn from seed, model and prompt. */
   readonly text?: string
+  /** The model declines, in these words, in the form of the wire; where a wire has no words for it, without them. */
+  readonly refusal?: string
   /** Exact number of tokens of an answer drawn from the seed, label included. Otherwise it follows the prompt. */
   readonly tokens?: number
   /** Put before an answer drawn from the seed, so that nobody takes it for a model's. */
   readonly label?: string
-  /** Instead of the reason that follows from the answer. */
+  /** Instead of the reason that follows from the answer. OpenAI's word, on every wire; an unknown one stays as it is. */
   readonly finishReason?: string
   /** Answered when the request offers tools and does not already end with a tool's result. */
   readonly toolCalls?: readonly ScriptedToolCall[]
   /** Reasoning before the answer: a text, or a number of tokens. */
   readonly reasoning?: string | number
+  /** Where JSON is asked for, text that is none; the arguments of tool calls too, unless they are scripted as text. */
+  readonly brokenJson?: boolean
+  /** Log probability of every token, at most 0, where the wire reports them. Otherwise it follows from the token. */
+  readonly logprob?: number
+  /** Say the prefix that is continued once more before what follows it, as Mistral does. */
+  readonly echoPrefix?: boolean
   /** Fields put over the true usage, to report a wrong one. OpenAI's names, on every wire. */
   readonly usage?: Readonly<Record<string, unknown>>
   /** Report no usage at all. */
@@ -66,12 +74,14 @@ export interface Script {
   readonly interTokenMs?: number
   /** 0 to 1: each delay varies by at most this share, following the seed. */
   readonly jitter?: number
-  /** Each token ends with `@<ms since 1970>`, the moment it was emitted; stream chunks carry it as `sim_at` too. */
+  /** Each token ends with `@<ms since 1970>`, the moment it was emitted; OpenAI's and Ollama's chunks have it as `sim_at` too. */
   readonly emitStamps?: boolean
   readonly slowBody?: SlowBody
 
   /** Answer with an error instead. A number stands for `{ status }`. */
   readonly fault?: Fault | number
+  /** The vendor's content filter blocks the prompt: an error, or on Gemini's and Bedrock's wire an answer saying so. */
+  readonly contentFilter?: boolean
   /** Fall silent for good, holding the slot: before the response headers, before the first token, or after some. */
   readonly hang?: 'before-headers' | 'before-first-token' | { readonly afterTokens: number }
   /** After so many tokens a chunk that is not valid JSON, then on as if nothing were (not streaming: a broken body). */

@@ -3,15 +3,21 @@ import { Engine } from './engine.ts'
 import { RequestError } from './errors.ts'
 import { Exchange } from './exchange.ts'
 import { metricsType, renderMetrics } from './metrics.ts'
+import type { Refuse } from './playback.ts'
 import { type LoggedRequest, RequestLog } from './request-log.ts'
 import type { ModelScript, ScriptPatch } from './script.ts'
 import { parseModelScript, parseScriptPatch } from './script-parse.ts'
 import type { Stats } from './stats.ts'
+import { anthropicWire } from './wires/anthropic.ts'
+import { azureWire } from './wires/azure.ts'
+import { bedrockWire } from './wires/bedrock.ts'
+import { cohereWire } from './wires/cohere.ts'
 import { answerControl } from './wires/control.ts'
-import { answerOllama } from './wires/ollama.ts'
-import { refuseOllama } from './wires/ollama-encoder.ts'
-import { answerOpenAi } from './wires/openai.ts'
+import { geminiWire } from './wires/gemini.ts'
+import { ollamaWire } from './wires/ollama.ts'
+import { openAiWire } from './wires/openai.ts'
 import { refuseOpenAi } from './wires/openai-common.ts'
+import type { Incoming, Wire } from './wires/wire.ts'
 
 export interface SimulatorOptions {
   /** 0, the default: a free one. */
@@ -26,7 +32,7 @@ export interface SimulatorOptions {
   readonly defaults?: ModelScript
   /** Answer 404 for a model that has no script; otherwise any name is a model. Default false. */
   readonly strictModels?: boolean
-  /** Required on `/v1` and `/api`, as a bearer token or `x-api-key`. */
+  /** The one key every wire accepts, where each looks for it. Without: any key on the wires that ask for one. */
   readonly apiKey?: string
   /** Models in memory at once on Ollama's wire. Default 3. */
   readonly maxLoaded?: number
@@ -55,7 +61,10 @@ export interface Simulator {
 
 const recordedBytes = 65_536
 
-/** An upstream LLM server on the OpenAI, vLLM and Ollama wires. Throws a ScriptError for a script that is none. */
+// In this order: Anthropic shares `/v1` with OpenAI.
+const wires: readonly Wire[] = [anthropicWire, openAiWire, ollamaWire, geminiWire, cohereWire, bedrockWire, azureWire]
+
+/** An upstream LLM server that speaks the wires of many vendors. Throws a ScriptError for a script that is none. */
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { host = '127.0.0.1', models = {}, apiKey, maxBodyBytes = 33_554_432 } = options
   for (const [name, script] of Object.entries(models)) parseModelScript(script, `models.${name}`)
@@ -95,27 +104,26 @@ export function createSimulator(options: SimulatorOptions = {}): Simulator {
       const first = chunks[0]
       const bodyText = chunks.length === 1 && first !== undefined ? first.toString() : Buffer.concat(chunks).toString()
       if (options.recordBodies === true) logged.body = bodyText.slice(0, recordedBytes)
-      const exchange = new Exchange({ path, bodyText, response, logged, ticker: engine.ticker })
+      const exchange = new Exchange({ bodyText, response, logged, ticker: engine.ticker })
+      const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1))
+      const incoming: Incoming = { method: logged.method, path, query, headers: request.headers }
+      const wire = wires.find(({ serves }) => serves(incoming))
       try {
         if (size > maxBodyBytes) throw new RequestError(413, `The body is longer than ${maxBodyBytes} bytes.`)
-        answer(request, exchange, mark < 0 ? '' : target.slice(mark + 1))
+        answer(incoming, wire, exchange)
       } catch (error) {
-        refuse(exchange, error)
+        refuse(exchange, wire?.refuse ?? refuseOpenAi, error)
       }
     })
   }
 
-  function answer(request: IncomingMessage, exchange: Exchange, query: string): void {
-    const { path } = exchange
-    const method = request.method ?? 'GET'
-    if (path.startsWith('/v1/')) {
-      authenticate(request)
-      answerOpenAi(engine, exchange, method)
-    } else if (path.startsWith('/api/')) {
-      authenticate(request)
-      answerOllama(engine, exchange, method)
-    } else if (path.startsWith('/__sim/')) {
-      answerControl(engine, log, exchange, method, new URLSearchParams(query))
+  function answer(incoming: Incoming, wire: Wire | undefined, exchange: Exchange): void {
+    const { method, path } = incoming
+    if (path.startsWith('/__sim/')) {
+      answerControl(engine, log, exchange, incoming)
+    } else if (wire !== undefined) {
+      wire.authenticate(incoming, apiKey)
+      wire.answer(engine, exchange, incoming)
     } else if (path === '/health') {
       exchange.send(200, 'text/plain', '')
     } else if (path === '/metrics') {
@@ -125,13 +133,6 @@ export function createSimulator(options: SimulatorOptions = {}): Simulator {
     } else {
       throw new RequestError(404, `Not found: ${method} ${path}.`)
     }
-  }
-
-  function authenticate(request: IncomingMessage): void {
-    if (apiKey === undefined) return
-    const { authorization, 'x-api-key': key } = request.headers
-    if (authorization === `Bearer ${apiKey}` || key === apiKey) return
-    throw new RequestError(401, 'Incorrect API key provided.', { code: 'invalid_api_key' })
   }
 
   return {
@@ -171,10 +172,8 @@ export function createSimulator(options: SimulatorOptions = {}): Simulator {
   }
 }
 
-function refuse(exchange: Exchange, error: unknown): void {
-  const known = error instanceof RequestError ? error : new RequestError(500, `The simulator failed: ${String(error)}`)
-  if (exchange.path.startsWith('/api/')) refuseOllama(exchange, known)
-  else refuseOpenAi(exchange, known)
+function refuse(exchange: Exchange, say: Refuse, error: unknown): void {
+  say(exchange, error instanceof RequestError ? error : new RequestError(500, `The simulator failed: ${String(error)}`))
 }
 
 function listen(server: Server, port: number, host: string): Promise<string> {

@@ -16,6 +16,8 @@ export interface Counters {
   faults: number
   promptTokens: number
   generatedTokens: number
+  /** Calls that continued a given beginning of the answer. */
+  continued: number
   embeddingCalls: number
   embeddingItems: number
   maxConcurrency: number
@@ -23,6 +25,13 @@ export interface Counters {
   loads: number
   /** Loads that had to throw out a model, or the same one under other options. */
   swaps: number
+}
+
+export type WireName = 'openai' | 'azure' | 'ollama' | 'anthropic' | 'gemini' | 'cohere' | 'bedrock'
+
+/** Counters of one wire, all its models together, with what is happening now. Loads and swaps are a model's alone. */
+export interface WireStats extends Counters {
+  readonly running: number
 }
 
 /** Counters of one model with what is happening now. */
@@ -50,7 +59,17 @@ export interface RequestRecord {
 export interface Stats {
   readonly total: ModelStats
   readonly models: Readonly<Record<string, ModelStats>>
+  /** Every wire, also those nobody called. */
+  readonly wires: Readonly<Record<WireName, WireStats>>
   readonly requests?: readonly RequestRecord[]
+}
+
+/** Adds to a counter of a call's model and wire. */
+export type Count = (counter: keyof Counters, by?: number) => void
+
+/** Calls that have begun and not ended. */
+export function countInFlight({ calls, completed, aborted, failed, rejected }: Counters): number {
+  return calls - completed - aborted - failed - rejected
 }
 
 export function createCounters(): Counters {
@@ -63,6 +82,7 @@ export function createCounters(): Counters {
     faults: 0,
     promptTokens: 0,
     generatedTokens: 0,
+    continued: 0,
     embeddingCalls: 0,
     embeddingItems: 0,
     maxConcurrency: 0,

@@ -65,6 +65,8 @@ describe('scripts', () => {
     [{ embedding: { dims: 3 } }, 'script.embedding.dims'],
     [{ next: [{}, { slots: 1 }] }, 'script.next[1].slots'],
     [{ toolCalls: [{ name: 'x' }] }, 'script.toolCalls[0].arguments'],
+    [{ logprob: 0.5 }, 'script.logprob'],
+    [{ contentFilter: 'yes' }, 'script.contentFilter'],
     [{ nothing: null }, 'script.nothing'],
     [[], 'The body'],
   ])('refuses %j naming the field', async (patch, field) => {

@@ -82,3 +82,12 @@ describe('stats', () => {
     expect(log.records().map(({ at }) => at)).toEqual([5, 6, 7])
   })
 })
+
+it('masks the keys of every vendor in the log of requests', async () => {
+  const { url, stats } = await startSimulator()
+  const secret = 'secret-secret-1234'
+  const names = ['x-goog-api-key', 'api-key', 'x-api-key', 'x-amz-security-token', 'authorization']
+  await call(url, '/v1/models', undefined, { headers: Object.fromEntries(names.map((name) => [name, secret])) })
+  await call(url, `/v1beta/models?key=${secret}`)
+  expect(JSON.stringify(stats({ requests: true }))).not.toContain('secret-secret')
+})

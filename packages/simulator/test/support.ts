@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { createSimulator, type Simulator, type SimulatorOptions } from '../src/index.ts'
+import type { Loose } from './readers.ts'
 
 /** A started simulator that stops when the test ends. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
@@ -56,6 +57,12 @@ export function open(
 
 export function call(...given: Parameters<typeof open>): Promise<Answer> {
   return open(...given).answer
+}
+
+/** Posts JSON and gives what came, as text, bytes or parsed. */
+export async function post(url: string, path: string, body: unknown, headers: Record<string, string>) {
+  const { status, text, headers: answered, chunks } = await call(url, path, body, { headers })
+  return { status, text, headers: answered, bytes: Buffer.concat(chunks), json: (): Loose => JSON.parse(text) }
 }
 
 /** A chat request with one turn. */

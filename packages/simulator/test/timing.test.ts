@@ -20,9 +20,9 @@ describe('timing', () => {
     const moments = await stamps(url, { tokens: 21, ttftMs: 40, interTokenMs: 10 })
     expect((moments[0] ?? 0) - began).toBeGreaterThanOrEqual(39)
     expect(moments).toHaveLength(21)
-    const lasted = (moments.at(-1) ?? 0) - (moments[0] ?? 0)
-    // A first token that was late itself shortens what follows.
-    expect(lasted).toBeGreaterThan(150)
+    // A first token that was late itself shortens what follows, but the last one keeps its time.
+    const lasted = (moments.at(-1) ?? 0) - began
+    expect(lasted).toBeGreaterThanOrEqual(239)
     expect(lasted).toBeLessThan(1_500)
   })
 

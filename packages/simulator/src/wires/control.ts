@@ -3,9 +3,9 @@ import { RequestError } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import type { RequestLog } from '../request-log.ts'
 import { parseScriptPatch, ScriptError } from '../script-parse.ts'
-import { decodeName, parseBody } from './fields.ts'
-import { allow } from './openai.ts'
+import { allow, decodeName, parseBody } from './fields.ts'
 import { jsonType } from './openai-common.ts'
+import type { Incoming } from './wire.ts'
 
 const modelsPath = '/__sim/models/'
 
@@ -14,10 +14,8 @@ export function answerControl(
   engine: Engine,
   log: RequestLog,
   exchange: Exchange,
-  method: string,
-  query: URLSearchParams,
+  { method, path, query }: Incoming,
 ): void {
-  const { path } = exchange
   if (path === '/__sim/stats') {
     allow(method, 'GET')
     const requests = query.get('requests') === '1' ? { requests: log.records() } : {}

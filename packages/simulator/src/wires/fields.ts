@@ -66,6 +66,11 @@ export function inlineScript(value: unknown): Script | undefined {
   }
 }
 
+/** Throws a RequestError with 405 for any other method. */
+export function allow(method: string, ...allowed: readonly string[]): void {
+  if (!allowed.includes(method)) throw new RequestError(405, `Not allowed: ${method}; use ${allowed.join(' or ')}.`)
+}
+
 /** The name in a path, decoded. Throws a RequestError with 400. */
 export function decodeName(encoded: string): string {
   try {

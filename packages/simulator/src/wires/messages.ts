@@ -27,16 +27,17 @@ function parseTurn(message: unknown, path: string): Turn {
   if (!isFields(message)) throw invalidField(path, 'it must be an object')
   const role = message['role']
   if (typeof role !== 'string') throw invalidField(`${path}.role`, 'it must be a string')
-  const content = message['content'] ?? ''
-  const text = typeof content === 'string' ? content : parseParts(content, `${path}.content`)
+  const text = partText(message['content'] ?? '', `${path}.content`)
   const calls = message['tool_calls']
   return { role, text: calls === undefined || calls === null ? text : text + JSON.stringify(calls) }
 }
 
-function parseParts(content: unknown, path: string): string {
+/** The text of a content that is a string or a list of parts, of which those that are no text are only named. */
+export function partText(content: unknown, path: string): string {
+  if (typeof content === 'string') return content
   if (!Array.isArray(content)) throw invalidField(path, 'it must be a string or a list of parts')
   return content
-    .map((part, index) => {
+    .map((part: unknown, index) => {
       if (!isFields(part)) throw invalidField(`${path}[${index}]`, 'it must be an object')
       const text = part['text']
       return typeof text === 'string' ? text : JSON.stringify(part).slice(0, imageCharacters)

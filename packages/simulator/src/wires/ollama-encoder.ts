@@ -18,7 +18,6 @@ export class OllamaEncoder implements Encoder {
   readonly contentType: string
   // Ollama writes its head with the first line.
   readonly headFirst = false
-  readonly refuse = refuseOllama
   readonly #kind: 'chat' | 'generate'
   readonly #model: string
   readonly #plan: Plan
@@ -42,7 +41,7 @@ export class OllamaEncoder implements Encoder {
     const piece = choice?.pieces[index]
     if (choice === undefined || piece === undefined) return ''
     const stamp = emittedAtMs === undefined ? '' : `,"sim_at":${emittedAtMs.toFixed(2)}`
-    if (piece.kind === 'content') return this.#line(this.#said(piece.text, '', ''), stamp)
+    if (piece.kind === 'content' || piece.kind === 'refusal') return this.#line(this.#said(piece.text, '', ''), stamp)
     if (piece.kind === 'reasoning') return this.#line(this.#said('', piece.text, ''), stamp)
     // A call arrives whole, with its last token.
     const next = choice.pieces[index + 1]
@@ -58,7 +57,8 @@ export class OllamaEncoder implements Encoder {
     const pieces = this.#plan.choices[0]?.pieces ?? []
     const join = (kind: Piece['kind']) => pieces.filter((piece) => piece.kind === kind).map(({ text }) => text)
     const calls = this.#calls((this.#plan.choices[0]?.calls ?? []).map((_, index) => index))
-    const said = this.#said(join('content').join(''), join('reasoning').join(''), calls)
+    const text = [...join('content'), ...join('refusal')].join('')
+    const said = this.#said(text, join('reasoning').join(''), calls)
     return `${this.#head()},${said},${this.#end(timing)}}`
   }
 

@@ -5,21 +5,27 @@ import type { Exchange } from '../exchange.ts'
 import { canonicalName } from '../models.ts'
 import { type Plan, planText } from '../plan.ts'
 import type { Encoder } from '../playback.ts'
-import { defaultDimensions, embeddingDelay, planEmbeddings } from './embedding-call.ts'
-import { flag, parseBody, requiredText, wholeNumber } from './fields.ts'
+import { defaultDimensions, embeddingDelay, neverStreams, planEmbeddings } from './embedding-call.ts'
+import { allow, flag, parseBody, requiredText, wholeNumber } from './fields.ts'
 import { OllamaEncoder, refuseOllama } from './ollama-encoder.ts'
 import { describeLoaded, describeModels, showModel } from './ollama-models.ts'
 import { type OllamaTextRequest, parseOllamaChat, parseOllamaGenerate, parseOllamaOptions } from './ollama-request.ts'
-import { allow } from './openai.ts'
 import { jsonType } from './openai-common.ts'
-import { neverStreams } from './openai-embeddings.ts'
+import { acceptKey, bearerToken, headerText, type Incoming, type Wire } from './wire.ts'
 
 type Answer = (engine: Engine, exchange: Exchange) => void
 
-/** Everything under `/api`, as Ollama serves it. Throws a RequestError. */
-export function answerOllama(engine: Engine, exchange: Exchange, method: string): void {
-  const read = reads[exchange.path]
-  const call = calls[exchange.path]
+/** Everything under `/api`, as Ollama serves it. */
+export const ollamaWire: Wire = {
+  serves: ({ path }) => path.startsWith('/api/'),
+  authenticate: ({ headers }, apiKey) => acceptKey(bearerToken(headers) ?? headerText(headers, 'x-api-key'), apiKey),
+  answer: answerOllama,
+  refuse: refuseOllama,
+}
+
+function answerOllama(engine: Engine, exchange: Exchange, { method, path }: Incoming): void {
+  const read = reads[path]
+  const call = calls[path]
   if (read !== undefined) {
     allow(method, 'GET', 'HEAD')
     exchange.send(200, jsonType, JSON.stringify(read(engine)))
@@ -57,6 +63,7 @@ function answerText(engine: Engine, exchange: Exchange, kind: 'chat' | 'generate
   const load = { options: request.loadOptions, keepAliveMs: request.keepAliveMs }
   engine.answer({
     exchange,
+    wire: 'ollama',
     model: request.model,
     inline: request.inline,
     plan: (script) => (onlyLoads ? emptyPlan(request.keepAliveMs) : planText(engine.seed, text, script)),
@@ -83,19 +90,17 @@ function answerEmbed(engine: Engine, exchange: Exchange): void {
   flag(body, 'truncate', true)
   const asked = wholeNumber(body, 'dimensions', 1, 16_384)
   exchange.describe(model, false)
-  const counters = engine.models.resolve(model).counters
-  counters.embeddingCalls += 1
-  counters.embeddingItems += texts.length
   engine.answer({
     exchange,
+    wire: 'ollama',
     model,
+    embeddingItems: texts.length,
     inline,
     plan: (script) => planEmbeddings(texts, script),
     encode: (plan, script): Encoder => ({
       stream: false,
       contentType: jsonType,
       headFirst: false,
-      refuse: refuseOllama,
       whole: (timing) => {
         const dimensions = asked ?? script.embedding?.dimensions ?? defaultDimensions
         const vectors = texts.map((text) => vectorJson(embedText(text, dimensions)))

@@ -10,7 +10,6 @@ import {
   jsonType,
   logprobOf,
   malformedEvent,
-  refuseOpenAi,
   usageOf,
 } from './openai-common.ts'
 import type { ChatRequest } from './openai-request.ts'
@@ -20,7 +19,6 @@ export class ChatEncoder implements Encoder {
   readonly stream: boolean
   readonly contentType: string
   readonly headFirst = true
-  readonly refuse = refuseOpenAi
   readonly #request: ChatRequest
   readonly #plan: Plan
   readonly #script: Script
@@ -117,16 +115,20 @@ export class ChatEncoder implements Encoder {
     const alternatives = this.#request.logprobs ?? 0
     const describe = (token: string, rank: number) => ({
       token,
-      logprob: logprobOf(token, rank),
+      logprob: logprobOf(token, this.#script, rank),
       bytes: [...Buffer.from(token)],
     })
-    const content = pieces
-      .filter(({ kind }) => kind === 'content')
-      .map(({ text }) => ({
-        ...describe(text, 0),
-        top_logprobs: Array.from({ length: alternatives }, (_, rank) => describe(rank === 0 ? text : ` ${rank}`, rank)),
-      }))
-    return { content, refusal: null }
+    const of = (wanted: Piece['kind']) =>
+      pieces
+        .filter(({ kind }) => kind === wanted)
+        .map(({ text }) => ({
+          ...describe(text, 0),
+          top_logprobs: Array.from({ length: alternatives }, (_, rank) =>
+            describe(rank === 0 ? text : ` ${rank}`, rank),
+          ),
+        }))
+    const refusal = of('refusal')
+    return refusal.length > 0 ? { content: null, refusal } : { content: of('content'), refusal: null }
   }
 }
 
@@ -134,6 +136,8 @@ function deltaOf(piece: Piece, choice: PlannedChoice): string {
   switch (piece.kind) {
     case 'content':
       return `{"content":${JSON.stringify(piece.text)}}`
+    case 'refusal':
+      return `{"refusal":${JSON.stringify(piece.text)}}`
     case 'reasoning':
       return `{"reasoning_content":${JSON.stringify(piece.text)}}`
     case 'call': {
@@ -146,18 +150,20 @@ function deltaOf(piece: Piece, choice: PlannedChoice): string {
   }
 }
 
-function messageOf({ pieces, calls }: PlannedChoice): unknown {
+function messageOf({ pieces, calls, refused }: PlannedChoice): unknown {
   let content = ''
   let reasoning = ''
+  let refusal = ''
   const written = calls.map(() => '')
   for (const { kind, text, call } of pieces) {
     if (kind === 'content') content += text
     else if (kind === 'reasoning') reasoning += text
+    else if (kind === 'refusal') refusal += text
     else if (kind === 'arguments') written[call] += text
   }
   return {
     role: 'assistant',
-    content: calls.length > 0 ? null : content,
+    content: calls.length > 0 || refused === true ? null : content,
     ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
     ...(calls.length === 0
       ? {}
@@ -168,7 +174,7 @@ function messageOf({ pieces, calls }: PlannedChoice): unknown {
             function: { name, arguments: written[index] },
           })),
         }),
-    refusal: null,
+    refusal: refused === true ? refusal : null,
     annotations: [],
   }
 }

@@ -22,17 +22,27 @@ export function refuseOpenAi(exchange: Exchange, error: RequestError): void {
   sendError(exchange, error, errorBody(error))
 }
 
-/** Sends an error with its status and Retry-After. */
-export function sendError(exchange: Exchange, error: RequestError, body: string): void {
-  const headers = error.retryAfterS === undefined ? [] : ['retry-after', String(error.retryAfterS)]
+/**
+ * Sends an error with its status, or the wire's own for it, and with Retry-After, unless the wire says that in its body;
+ * or the body the script wants instead.
+ */
+export function sendError(
+  exchange: Exchange,
+  error: RequestError,
+  body: string,
+  options: { status?: number; headers?: readonly string[]; saysRetryAfter?: boolean } = {},
+): void {
+  const { status = error.status, saysRetryAfter = true } = options
+  const headers = [...(options.headers ?? [])]
+  if (saysRetryAfter && error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS))
   if (exchange.headersSent) {
     exchange.cut('')
   } else if (error.body === undefined) {
-    exchange.send(error.status, jsonType, body, headers)
+    exchange.send(status, jsonType, body, headers)
   } else if (typeof error.body === 'string') {
-    exchange.send(error.status, error.body.startsWith('<') ? 'text/html' : 'text/plain', error.body, headers)
+    exchange.send(status, error.body.startsWith('<') ? 'text/html' : 'text/plain', error.body, headers)
   } else {
-    exchange.send(error.status, jsonType, JSON.stringify(error.body), headers)
+    exchange.send(status, jsonType, JSON.stringify(error.body), headers)
   }
 }
 
@@ -55,7 +65,7 @@ export function usageOf(plan: Plan, script: Script): Record<string, unknown> | u
   }
 }
 
-/** A believable log probability that always is the same for a token. */
-export function logprobOf(token: string, rank = 0): number {
-  return -((hashText(token) % 1_000) / 1_000 + rank * 1.5 + 0.001)
+/** The script's log probability, or a believable one that always is the same for a token. */
+export function logprobOf(token: string, { logprob }: Script, rank = 0): number {
+  return (logprob ?? -((hashText(token) % 1_000) / 1_000 + 0.001)) - rank * 1.5
 }

@@ -10,7 +10,6 @@ import {
   jsonType,
   logprobOf,
   malformedEvent,
-  refuseOpenAi,
   usageOf,
 } from './openai-common.ts'
 import type { CompletionsRequest } from './openai-request.ts'
@@ -37,7 +36,6 @@ export class CompletionsEncoder implements Encoder {
   readonly stream: boolean
   readonly contentType: string
   readonly headFirst = true
-  readonly refuse = refuseOpenAi
   readonly #request: CompletionsRequest
   readonly #plan: Plan
   readonly #script: Script
@@ -125,10 +123,13 @@ export class CompletionsEncoder implements Encoder {
     let offset = 0
     return {
       tokens,
-      token_logprobs: tokens.map((token) => logprobOf(token)),
+      token_logprobs: tokens.map((token) => logprobOf(token, this.#script)),
       top_logprobs: tokens.map((token) =>
         Object.fromEntries(
-          Array.from({ length: alternatives }, (_, rank) => [rank === 0 ? token : ` ${rank}`, logprobOf(token, rank)]),
+          Array.from({ length: alternatives }, (_, rank) => [
+            rank === 0 ? token : ` ${rank}`,
+            logprobOf(token, this.#script, rank),
+          ]),
         ),
       ),
       text_offset: tokens.map((token) => {

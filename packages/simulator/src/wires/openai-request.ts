@@ -113,8 +113,15 @@ function parseSampling(body: Fields, model: string): Pick<TextRequest, 'model' |
   }
 }
 
-/** vLLM: the last turn, an assistant's, is the beginning of the answer and not a turn of its own. */
+/**
+ * The beginning of the answer where the last turn, an assistant's, is one and not a turn of its own: marked in the body
+ * for vLLM, in the message itself for Mistral and DeepSeek.
+ */
 function takePrefix(body: Fields, turns: Turn[]): string {
+  const { messages } = body as { messages?: unknown[] }
+  const lastMessage = messages?.at(-1)
+  const marked = isFields(lastMessage) && lastMessage['role'] === 'assistant' && flag(lastMessage, 'prefix', false)
+  if (marked) return turns.pop()?.text ?? ''
   if (!flag(body, 'continue_final_message', false)) return ''
   if (flag(body, 'add_generation_prompt', true)) {
     throw new RequestError(
