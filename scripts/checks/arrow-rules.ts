@@ -3,9 +3,10 @@
 /** Upper rooms may use lower ones, never the other way round, and rooms on one level do not know each other. */
 export const levels: readonly (readonly string[])[] = [
   ['contracts'],
+  ['catalog'],
   ['config'],
   ['routing', 'telemetry', 'runtime'],
-  ['admission', 'cache', 'providers', 'queue', 'store', 'tokenlog'],
+  ['admission', 'cache', 'health', 'liveconfig', 'providers', 'queue', 'store', 'tokenlog'],
   ['ingress', 'worker', 'controller', 'console'],
   ['cli'],
 ]

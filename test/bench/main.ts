@@ -45,6 +45,11 @@ async function execute(command: Command): Promise<number> {
       process.stdout.write(`${await profileStack(command, workplace)}\n`)
       return 0
     }
+    case 'routing': {
+      const { benchRouting } = await import('./routing.ts')
+      process.stdout.write(`${benchRouting()}\n`)
+      return 0
+    }
     case 'load': {
       const { runLoadChild } = await import('./load/child.ts')
       runLoadChild()

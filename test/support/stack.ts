@@ -36,7 +36,18 @@ export interface Stack {
   startIngress(): Promise<ServiceProcess>
   startWorker(args?: readonly string[]): Promise<ServiceProcess>
   startController(): Promise<ServiceProcess>
+  /** Replaces the configuration file; nobody reads it before a reload. */
+  writeConfig(text: string): Promise<void>
   close(): Promise<void>
+}
+
+export interface StackOptions {
+  /** Further files beside the configuration, by name. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Further variables of every service. */
+  readonly variables?: (simulatorUrl: string) => Readonly<Record<string, string>>
+  /** Addresses that the services find somewhere else: `ollama:11434` at `127.0.0.1:4711`. */
+  readonly hosts?: (simulatorUrl: URL) => Readonly<Record<string, string>>
 }
 
 /** Models of the default configuration; `${SIMULATOR}` stands for the simulator's address. */
@@ -50,9 +61,11 @@ model_list:
   - model_name: llama
     litellm_params: {model: ollama/llama, api_base: "\${SIMULATOR}"}
 workers: {drain_s: 3}
+# Tests make upstreams fail on purpose; those of the breaker switch it on.
+breaker: {enabled: false}
 `
 
-export async function startStack(config = defaultConfig): Promise<Stack> {
+export async function startStack(config = defaultConfig, options: StackOptions = {}): Promise<Stack> {
   const folder = await mkdtemp(join(tmpdir(), 'inferq-stack-'))
   const redis = createTestRedis()
   const simulator = createSimulator()
@@ -64,7 +77,9 @@ export async function startStack(config = defaultConfig): Promise<Stack> {
     startEmbeddedPostgres({ dataDir: join(folder, 'postgres'), cacheDir, log }),
     simulator.start(),
     writeFile(configFile, config),
+    ...Object.entries(options.files ?? {}).map(([name, text]) => writeFile(join(folder, name), text)),
   ])
+  const hosts = JSON.stringify(options.hosts?.(new URL(simulator.url)) ?? {})
 
   const start = async (name: string, args: readonly string[]): Promise<ServiceProcess> => {
     const lines: string[] = []
@@ -72,7 +87,10 @@ export async function startStack(config = defaultConfig): Promise<Stack> {
       name,
       main: join(root, 'packages/cli/src/main.ts'),
       args: [name, ...args],
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      execArgv: [
+        '--disable-warning=ExperimentalWarning',
+        ...(hosts === '{}' ? [] : ['--import', join(import.meta.dirname, 'fixtures/found-elsewhere.ts')]),
+      ],
       env: {
         ...environment(),
         REDIS_URL: redis.url,
@@ -82,6 +100,8 @@ export async function startStack(config = defaultConfig): Promise<Stack> {
         INFERQ_MASTER_KEY: masterKey,
         INFERQ_DATA_DIR: folder,
         SIMULATOR: simulator.url,
+        TEST_HOSTS: hosts,
+        ...options.variables?.(simulator.url),
       },
       log,
       clock,
@@ -111,6 +131,7 @@ export async function startStack(config = defaultConfig): Promise<Stack> {
     startIngress: () => start('ingress', ['--port', '0']),
     startWorker: (args = []) => start('worker', args),
     startController: () => start('controller', []),
+    writeConfig: (text) => writeFile(configFile, text),
     async close() {
       for (const child of children) child.kill('SIGTERM')
       await Promise.all(children.map((child) => child.exited))
@@ -122,6 +143,7 @@ export async function startStack(config = defaultConfig): Promise<Stack> {
 
 /** This process's environment without what would configure an inferq. */
 function environment(): NodeJS.ProcessEnv {
-  const own = /^(INFERQ_|LITELLM_|OPENAI_|ANTHROPIC_|OLLAMA_|VLLM_|REDIS_URL|DATABASE_URL|PORT$|CONFIG_FILE_PATH)/
+  const own =
+    /^(INFERQ_|LITELLM_|OPENAI_|ANTHROPIC_|OLLAMA_|VLLM_|TOGETHER_|TOGETHERAI_|GROQ_|GEMINI_|GOOGLE_|MISTRAL_|REDIS_URL|DATABASE_URL|PORT$|CONFIG_FILE_PATH)/
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.test(name)))
 }

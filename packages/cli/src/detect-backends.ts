@@ -1,5 +1,5 @@
-import type { DetectedBackend, DetectedModel, ProviderName } from '@inferq/config'
-import { ollamaBaseUrl, openaiBaseUrl, vllmBaseUrl } from '@inferq/config'
+import type { DetectedBackend, DetectedModel } from '@inferq/config'
+import { familyOf, ollamaBaseUrl, openaiBaseUrl, vllmBaseUrl } from '@inferq/config'
 import { errorMessage, readEnvironment } from '@inferq/runtime'
 import type { Variables } from './settings.ts'
 
@@ -10,7 +10,7 @@ export interface Detection {
 }
 
 export interface MissingBackend {
-  readonly provider: ProviderName
+  readonly provider: string
   readonly baseUrl: string
   /** The variable that names it. */
   readonly variable: string
@@ -22,19 +22,28 @@ const guessTimeoutMs = 300
 const namedTimeoutMs = 3_000
 const maxListBytes = 4 * 1024 * 1024
 
+/** Those whose lists of models are asked for. */
+type AskedProvider = 'ollama' | 'vllm' | 'openai'
+
+/** Clouds whose key alone says that they are to be used: every model of theirs, as `<provider>/<model>`. */
+const cloudProviders = ['anthropic', 'gemini', 'together_ai', 'groq', 'mistral', 'deepseek', 'openrouter'] as const
+
 interface Place {
-  readonly provider: ProviderName
+  readonly provider: AskedProvider
   readonly baseUrl: string
   /** Undefined: a guess, of which nobody hears when it is wrong. */
   readonly variable: string | undefined
   readonly apiKey: string | undefined
 }
 
-/** Asks every backend that may be there, all at once, for its models. Never throws. */
+/**
+ * Asks every backend that may be there, all at once, for its models. A cloud whose key the environment holds is not asked:
+ * it costs a call abroad at every start, and the names of its models change by the week. Never throws.
+ */
 export async function detectBackends(variables: Variables, usual: UsualPlaces = usualPlaces): Promise<Detection> {
   const answers = await Promise.all(placesToLook(variables, usual).map(ask))
   return {
-    found: answers.flatMap((answer) => ('models' in answer ? [answer] : [])),
+    found: [...answers.flatMap((answer) => ('models' in answer ? [answer] : [])), ...cloudsOf(variables)],
     missing: answers.flatMap((answer) => ('variable' in answer ? [answer] : [])),
   }
 }
@@ -63,6 +72,18 @@ function placesToLook(variables: Variables, usual: UsualPlaces): Place[] {
     places.push({ provider: 'openai', baseUrl, variable: 'OPENAI_API_KEY', apiKey: openaiKey })
   }
   return places
+}
+
+/** One wildcard for each cloud whose key is set. The key itself is read where it is used. */
+function cloudsOf(variables: Variables): DetectedBackend[] {
+  const environment = readEnvironment(variables)
+  return cloudProviders.flatMap((provider) => {
+    const { keyVariables = [], baseUrlVariables = [], baseUrl: home } = familyOf(provider) ?? {}
+    if (!keyVariables.some((name) => environment.get(name) !== undefined)) return []
+    const baseUrl = baseUrlVariables.map((name) => environment.get(name)).find((url) => url !== undefined) ?? home
+    if (baseUrl === undefined || !URL.canParse(baseUrl)) return []
+    return [{ provider, baseUrl, models: [{ name: `${provider}/*`, upstreamModel: '*' }] }]
+  })
 }
 
 type Answer = DetectedBackend | MissingBackend | { readonly nothing: true }

@@ -4,8 +4,8 @@ import { CommandError, exitCodes } from './exit-codes.ts'
 
 /** Makes of anything thrown what a user can act on: an exit code, one line, and a mend where there is one. */
 export function toCommandError(thrown: unknown): CommandError {
-  if (thrown instanceof CommandError) return thrown
-  const found = findRuntimeError(thrown)
+  const found = findKnownError(thrown)
+  if (found instanceof CommandError) return found
   const cause = { cause: thrown }
   if (found instanceof InferqError) {
     const code = found.code === 'service_unavailable' ? exitCodes.unreachable : exitCodes.failed
@@ -32,10 +32,11 @@ export function toCommandError(thrown: unknown): CommandError {
   }
 }
 
-/** A group wraps the error of its part: what happened is in the innermost one of ours. */
-function findRuntimeError(thrown: unknown): RuntimeError | InferqError | undefined {
+/** A group wraps the error of its part: what happened is in the innermost one of ours. A CommandError says it best. */
+function findKnownError(thrown: unknown): RuntimeError | InferqError | CommandError | undefined {
   let found: RuntimeError | InferqError | undefined
   for (let error = thrown; error instanceof Error; error = error.cause) {
+    if (error instanceof CommandError) return error
     if (error instanceof RuntimeError || error instanceof InferqError) found = error
   }
   return found

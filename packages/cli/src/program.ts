@@ -82,6 +82,9 @@ function createProgram(context: CommandContext, end: (code: number) => void): Co
     .addHelpText('after', examples('DATABASE_URL=postgres://… inferq migrate'))
     .action(async (options) => end(await (await import('./commands/migrate.ts')).runMigrate(options, context)))
 
+  addConfigCommands(program, context, end)
+  addRouteCommands(program, context, end)
+
   program
     .command('simulator', { hidden: true })
     .description('Run the built-in simulated backend (done by `inferq up`).')
@@ -89,15 +92,70 @@ function createProgram(context: CommandContext, end: (code: number) => void): Co
     .action(async (options) => end(await (await import('./commands/simulator.ts')).runSimulator(options, context)))
 
   // A command inherits these only when it is made by `command` after them: set for each.
-  for (const command of program.commands) command.exitOverride().configureOutput(program.configureOutput())
+  for (const command of program.commands) inherit(command, program)
   return program
+}
+
+function inherit(command: Command, parent: Command): void {
+  command.exitOverride().configureOutput(parent.configureOutput())
+  for (const inner of command.commands) inherit(inner, command)
+}
+
+function addConfigCommands(program: Command, context: CommandContext, end: (code: number) => void): void {
+  const config = program
+    .command('config')
+    .description('Look at a configuration, or have a running inferq read it again.')
+  config
+    .command('check')
+    .description('Check a configuration as a start would: every fault at once, or what is in it.')
+    .argument('[file]', 'default: inferq.yaml if there is one, or INFERQ_CONFIG')
+    .addHelpText('after', examples('inferq config check litellm-config.yaml'))
+    .action(async (file) => end(await (await import('./commands/config-check.ts')).runConfigCheck(file, context)))
+  config
+    .command('show')
+    .description('Print the effective configuration: file, includes, environment and defaults; secrets masked.')
+    .argument('[file]', 'default: inferq.yaml if there is one, or INFERQ_CONFIG')
+    .option('--json', 'as JSON instead of YAML')
+    .action(async (file, options) =>
+      end(await (await import('./commands/config-show.ts')).runConfigShow(file, options, context)),
+    )
+  config
+    .command('reload')
+    .description('Have a running ingress read its configuration again, and tell all processes.')
+    .addOption(urlOption())
+    .addHelpText('after', examples('INFERQ_MASTER_KEY=… inferq config reload --url http://ingress:4000'))
+    .action(async (options) =>
+      end(await (await import('./commands/config-reload.ts')).runConfigReload(options, context)),
+    )
+}
+
+function addRouteCommands(program: Command, context: CommandContext, end: (code: number) => void): void {
+  const route = program.command('route').description('Ask where requests go.')
+  route
+    .command('explain')
+    .description('Tell what would become of a request, and why. Nothing is sent to a model.')
+    .addOption(configOption())
+    .option('--body <file>', 'the request as JSON; -: standard input (default: a greeting to the default model)')
+    .option('--header <name=value>', 'a header of the request; may be repeated', headerPair, {})
+    .option('--url <url>', 'ask this running ingress instead, which knows the state of the deployments')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      examples('inferq route explain --config inferq.yaml --body request.json --header x-inferq-user-tier=premium'),
+    )
+    .action(async (options) =>
+      end(await (await import('./commands/route-explain.ts')).runRouteExplain(options, context)),
+    )
 }
 
 const upVariables = `Environment:
   REDIS_URL, DATABASE_URL              use these instead of bringing our own
   OLLAMA_BASE_URL, VLLM_BASE_URL, OPENAI_API_KEY, OPENAI_BASE_URL
                                        backends, when no file names models
+  ANTHROPIC_API_KEY, GEMINI_API_KEY, TOGETHER_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY, DEEPSEEK_API_KEY,
+  OPENROUTER_API_KEY                   likewise: every model of theirs, as anthropic/<model> and so on
   INFERQ_MASTER_KEY                    the key clients send; needed to listen on a public address
+  INFERQ_SALT_KEY                      seals models added at run time (default: the master key)
   INFERQ_DATA_DIR                      where data is kept (default .inferq)
 `
 
@@ -115,6 +173,16 @@ function hostOption(): Option {
 
 function configOption(): Option {
   return new Option('--config <file>', 'configuration (default: inferq.yaml if there is one, or INFERQ_CONFIG)')
+}
+
+function urlOption(): Option {
+  return new Option('--url <url>', 'the ingress to ask (default: http://127.0.0.1:4000, or INFERQ_HOST and PORT)')
+}
+
+function headerPair(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const [, name, value] = /^([\w-]+)[=:]\s*(.*)$/.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('expected name=value')
+  return { ...before, [name.toLowerCase()]: value }
 }
 
 function wholeNumber(min: number, max: number): (text: string) => number {

@@ -23,6 +23,8 @@ export interface Settings {
   readonly metricsPort: number | undefined
   readonly configFile: string | undefined
   readonly namespace: string | undefined
+  /** A secret. Seals the models added at run time; not set: the master key does. */
+  readonly saltKey: string | undefined
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -40,6 +42,8 @@ const schema = {
   pathConfig: textVariable('CONFIG_FILE_PATH', { default: undefined }),
   litellmConfig: textVariable('LITELLM_CONFIG_PATH', { default: undefined }),
   namespace: textVariable('INFERQ_NAMESPACE', { default: undefined }),
+  ownSaltKey: textVariable('INFERQ_SALT_KEY', { default: undefined }),
+  litellmSaltKey: textVariable('LITELLM_SALT_KEY', { default: undefined }),
   logLevel: choiceVariable('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], { default: 'info' }),
 }
 
@@ -50,8 +54,12 @@ export function readSettings(variables: Variables): Settings {
     const message = `the environment is not usable\n${parsed.faults.map(describeFault).join('\n')}`
     throw new CommandError(exitCodes.configInvalid, message)
   }
-  const { ownConfig, pathConfig, litellmConfig, ...settings } = parsed.value
-  return { ...settings, configFile: ownConfig ?? pathConfig ?? litellmConfig }
+  const { ownConfig, pathConfig, litellmConfig, ownSaltKey, litellmSaltKey, ...settings } = parsed.value
+  return {
+    ...settings,
+    configFile: ownConfig ?? pathConfig ?? litellmConfig,
+    saltKey: ownSaltKey ?? litellmSaltKey,
+  }
 }
 
 /** Redis for a command that cannot bring its own. */

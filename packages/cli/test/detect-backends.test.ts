@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { parseConfig } from '@inferq/config'
 import { createSimulator, type Simulator } from '@inferq/simulator'
 import { afterEach, describe, expect, it } from 'vitest'
 import { detectBackends } from '../src/detect-backends.ts'
@@ -90,6 +91,32 @@ describe('detection', () => {
       ['OPENAI_API_KEY', 'it answers 401'],
     ])
     expect(JSON.stringify(missing)).not.toContain('sk-wrong')
+  })
+
+  it('takes a cloud whose key is set for all its models, without asking it', async () => {
+    const variables = {
+      ANTHROPIC_API_KEY: 'sk-a',
+      GOOGLE_API_KEY: 'sk-g',
+      TOGETHERAI_API_KEY: 'sk-t',
+      GROQ_API_KEY: 'sk-q',
+      GROQ_API_BASE: 'http://127.0.0.1:2/groq',
+      MISTRAL_API_KEY: '',
+    }
+    const { found, missing } = await detectBackends(variables, { ollama: nobody, vllm: nobody })
+    expect(missing).toEqual([])
+    expect(found.map(({ provider, models }) => [provider, models])).toEqual(
+      ['anthropic', 'gemini', 'together_ai', 'groq'].map((provider) => [
+        provider,
+        [{ name: `${provider}/*`, upstreamModel: '*' }],
+      ]),
+    )
+    expect(found.at(-1)?.baseUrl).toBe('http://127.0.0.1:2/groq')
+    expect(JSON.stringify(found)).not.toContain('sk-')
+    const result = parseConfig({ env: variables, detected: found })
+    expect(result).toMatchObject({
+      kind: 'config',
+      config: { deployments: [{ model: 'anthropic/*', apiKey: 'sk-a' }, {}, {}, {}] },
+    })
   })
 
   it('survives a base URL that is none', async () => {

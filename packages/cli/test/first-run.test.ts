@@ -64,6 +64,19 @@ describe('the first run', () => {
     expect(describeBackends(load({ text }), 'inferq.yaml')).toBe('OpenAI at api.openai.com, 1 model  (inferq.yaml)')
   })
 
+  it('names no model where only wildcards are known', () => {
+    const cloud: DetectedBackend = {
+      provider: 'openai',
+      baseUrl: 'https://api.openai.com/v1',
+      models: [{ name: 'openai/*', upstreamModel: '*' }],
+    }
+    expect(describeBackends(load({ detected: [cloud] }), undefined)).toBe('OpenAI at api.openai.com, all its models')
+    expect(exampleCall('http://h', 'k', load({ detected: [cloud] }))).toBe(
+      'curl http://h/v1/models -H "authorization: Bearer k"',
+    )
+    expect(describeBackends(load({}), undefined)).toBe('none yet: add models with POST /model/new')
+  })
+
   it('gives a call that suits the models', () => {
     const embedding: DetectedBackend = { ...vllm, models: [{ name: "it's bge", mode: 'embedding' }] }
     expect(exampleCall('http://h', 'k', load({ detected: [embedding] }))).toBe(

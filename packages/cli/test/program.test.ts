@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadConfig } from '../src/load-config.ts'
+import { loadConfig, loadConfigAtStart } from '../src/load-config.ts'
 import { resolveMasterKey } from '../src/master-key.ts'
 import { detectedVariable, loadConfigWithModels } from '../src/models.ts'
 import { runProgram } from '../src/program.ts'
@@ -90,5 +90,35 @@ describe('the master key', () => {
   it('is the development key on this machine alone', () => {
     expect(resolveMasterKey(config, '127.0.0.1', directory)).toMatchObject({ kind: 'development' })
     expect(() => resolveMasterKey(config, '0.0.0.0', directory)).toThrow(/others can reach/)
+  })
+})
+
+describe('a file that names models it does not have', () => {
+  const yaml = `
+model_list: [{model_name: a, litellm_params: {model: openai/a, api_key: sk-a}}]
+router_settings: {fallbacks: [{a: [added]}]}
+classes: {gpu: {concurrency: 3}}
+`
+
+  it('is taken for the time being at a start, as those may have been added at run time', () => {
+    const file = write('a.yaml', yaml)
+    expect(() => loadConfig({ file, variables: {} })).toThrow(/added/)
+    const loaded = loadConfigAtStart({ file, variables: {} })
+    expect(loaded).toMatchObject({ isProvisional: true, config: { models: [{ name: 'a' }] } })
+    expect(loaded.config.routing.fallbacks.any).toEqual({})
+    const row = { id: 'x', modelName: 'added', litellmParams: { model: 'openai/b', api_key: 'sk-b' } }
+    const overlay = [{ ...row, modelInfo: { class: 'gpu' } }]
+    const { config } = loadConfig({ file, variables: {}, overlay })
+    expect(config.routing.fallbacks.any).toEqual({ a: ['added'] })
+  })
+
+  it('is refused with any other fault', () => {
+    const file = write('a.yaml', `${yaml}workers: {drain_s: soon}\n`)
+    expect(() => loadConfigAtStart({ file, variables: {} })).toThrow(/drain_s/)
+  })
+
+  it('waits for nothing when it stands by itself', () => {
+    const file = write('a.yaml', 'general_settings: {master_key: sk-own}\n')
+    expect(loadConfigAtStart({ file, variables: {} })).not.toHaveProperty('isProvisional')
   })
 })

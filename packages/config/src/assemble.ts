@@ -1,9 +1,7 @@
 import { type DeploymentDraft, weightKeys } from './deployment.ts'
-import type { ClassConfig, Deployment, InferqConfig, ModelEntry, ProviderName } from './inferq-config.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import type { ClassConfig, Deployment, InferqConfig, ModelEntry, RoutingConfig, WireName } from './inferq-config.ts'
 import type { Settings } from './settings.ts'
-
-/** Over one worker process. Ollama answers few at a time and queues the rest where nobody sees it. */
-const defaultConcurrency: Readonly<Record<ProviderName, number>> = { openai: 64, vllm: 64, ollama: 4 }
 
 const defaultTimeouts = {
   connectMs: 5_000,
@@ -16,57 +14,113 @@ const defaultTimeouts = {
 
 const day = 86_400
 
+const defaultBreaker: InferqConfig['breaker'] = {
+  allowedFails: 3,
+  cooldownSeconds: 60,
+  failureRate: 0.5,
+  minCalls: 20,
+  windowSeconds: 60,
+  enabled: true,
+}
+
+/** LiteLLM's interval. */
+const defaultHealthChecks: InferqConfig['healthChecks'] = {
+  background: false,
+  intervalSeconds: 300,
+  timeoutSeconds: 10,
+}
+
+interface Parts {
+  readonly routing: RoutingConfig
+  /** Of the environment. */
+  readonly masterKey: string | undefined
+  readonly overlayFaults: InferqConfig['overlayFaults']
+  readonly unused: readonly string[]
+}
+
 /** Puts the parts together: ids, classes, weights, defaults. Every fault has been found before. */
-export function assemble(
-  drafts: readonly DeploymentDraft[],
-  settings: Settings,
-  surroundings: { readonly masterKey: string | undefined; readonly unused: readonly string[] },
-): InferqConfig {
+export function assemble(drafts: readonly DeploymentDraft[], settings: Settings, parts: Parts): InferqConfig {
   const classNames = drafts.map(classOf)
   const classes = assembleClasses(drafts, classNames, settings)
   const ids = uniqueIds(drafts)
   const deployments = drafts.map((draft, index): Deployment => {
     const className = classNames[index] ?? draft.model
-    return {
-      id: ids[index] ?? draft.model,
-      model: draft.model,
-      provider: draft.provider,
-      upstreamModel: draft.upstreamModel,
-      baseUrl: draft.baseUrl,
-      ...(draft.apiKey === undefined ? {} : { apiKey: draft.apiKey }),
-      class: className,
-      ...(draft.mode === undefined ? {} : { mode: draft.mode }),
-      weight: 1,
-      defaults: draft.defaults,
-      timeouts: assembleTimeouts(draft, settings),
-      ...(draft.contextWindow === undefined ? {} : { contextWindow: draft.contextWindow }),
-      options: { ...draft.options, ...classes[className]?.options },
-      headers: draft.headers,
-      simulated: draft.simulated,
-    }
+    return assembleDeployment(draft, ids[index] ?? draft.model, className, classes[className], settings)
   })
   const models = groupByModel(drafts, deployments)
-  const masterKey = settings.masterKey ?? surroundings.masterKey
-  const defaultModel = settings.defaultModel?.name ?? models.find((model) => model.mode !== 'embedding')?.name
-  return {
+  const masterKey = settings.masterKey ?? parts.masterKey
+  const defaultModel = settings.defaultModel?.name ?? models.find(isNamedChat)?.name
+  const config = {
     deployments: models.flatMap((model) => model.deployments),
     models,
     classes,
     workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60, ...settings.workers },
     retention: { resultSeconds: 7 * day, promptSeconds: 0, spendSeconds: 400 * day, ...settings.retention },
     limits: { bodyBytes: settings.bodyBytes ?? 10 * 1024 * 1024 },
+    routing: parts.routing,
+    breaker: { ...defaultBreaker, ...settings.breaker },
+    retries: settings.retries,
+    healthChecks: { ...defaultHealthChecks, ...settings.healthChecks },
     ...(defaultModel === undefined ? {} : { defaultModel }),
     ...(masterKey === undefined ? {} : { masterKey }),
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),
-    unused: surroundings.unused,
+    overlayFaults: parts.overlayFaults,
+    unused: parts.unused,
+  }
+  return { ...config, fingerprint: fingerprintOf(config) }
+}
+
+function assembleDeployment(
+  draft: DeploymentDraft,
+  id: string,
+  className: string,
+  classConfig: ClassConfig | undefined,
+  settings: Settings,
+): Deployment {
+  return {
+    id,
+    model: draft.model,
+    provider: draft.family.name,
+    wire: draft.family.wire,
+    upstreamModel: draft.upstreamModel,
+    baseUrl: draft.baseUrl,
+    ...(draft.apiKey === undefined ? {} : { apiKey: draft.apiKey }),
+    credentials: draft.credentials,
+    class: className,
+    ...(draft.mode === undefined ? {} : { mode: draft.mode }),
+    weight: 1,
+    defaults: draft.defaults,
+    timeouts: assembleTimeouts(draft, settings),
+    ...(draft.contextWindow === undefined ? {} : { contextWindow: draft.contextWindow }),
+    options: { ...draft.options, ...classConfig?.options },
+    headers: draft.headers,
+    simulated: draft.simulated,
+    ...(draft.order === undefined ? {} : { order: draft.order }),
+    tags: draft.tags,
+    limits: draft.limits,
+    ...(draft.price === undefined ? {} : { price: draft.price }),
+    ...(draft.maxOutputTokens === undefined ? {} : { maxOutputTokens: draft.maxOutputTokens }),
+    capabilities: draft.capabilities,
+    info: draft.info,
+    source: draft.source,
   }
 }
 
 /** A local model has its own class, for a swap costs seconds; all of a cloud provider is one. */
-export function classOf(draft: DeploymentDraft): string {
+export function classOf(draft: Pick<DeploymentDraft, 'class' | 'simulated' | 'family' | 'model'>): string {
   if (draft.class !== undefined) return draft.class
   if (draft.simulated) return 'simulated'
-  return draft.provider === 'openai' ? draft.provider : draft.model.replaceAll(/[^\x21-\x7e]/g, '_').slice(0, 200)
+  return draft.family.isLocal ? draft.model.replaceAll(/[^\x21-\x7e]/g, '_').slice(0, 200) : draft.family.name
+}
+
+/** What a request without a model gets has to be a model, not a pattern. */
+function isNamedChat(model: ModelEntry): boolean {
+  return model.mode !== 'embedding' && !model.name.includes('*')
+}
+
+/** Over one worker process. Ollama answers few at a time and queues the rest where nobody sees it. */
+function usualConcurrency(wire: WireName): number {
+  return wire === 'ollama' ? 4 : 64
 }
 
 function assembleClasses(
@@ -78,7 +132,7 @@ function assembleClasses(
   drafts.forEach((draft, index) => {
     const name = classNames[index] ?? draft.model
     const own = settings.classes.get(name)?.settings
-    const usual = draft.simulated ? 64 : defaultConcurrency[draft.provider]
+    const usual = draft.simulated ? 64 : usualConcurrency(draft.family.wire)
     const concurrency = own?.concurrency ?? Math.min(usual, classes[name]?.concurrency ?? usual)
     classes[name] = { concurrency, options: own?.options ?? {} }
   })
@@ -93,14 +147,21 @@ function assembleTimeouts(draft: DeploymentDraft, settings: Settings): Deploymen
   return { connectMs, firstTokenMs: Math.min(firstTokenMs, totalMs), idleMs: Math.min(idleMs, totalMs), totalMs }
 }
 
+/** Names that were given are kept, whoever comes first; what would be said twice is numbered. */
 function uniqueIds(drafts: readonly DeploymentDraft[]): string[] {
-  const seen = new Map<string, number>()
+  const counts = new Map<string, number>()
+  const taken = new Set(drafts.flatMap(({ id }) => id ?? []))
   return drafts.map((draft) => {
-    const id = `${draft.model}/${draft.provider}/${draft.upstreamModel}`
-    const count = (seen.get(id) ?? 0) + 1
-    seen.set(id, count)
-    return count === 1 ? id : `${id}#${count}`
+    const id = draft.id ?? `${draft.model}/${draft.family.name}/${draft.upstreamModel}`
+    let count = (counts.get(id) ?? 0) + 1
+    if (draft.id === undefined) while (taken.has(numbered(id, count))) count += 1
+    counts.set(id, count)
+    return numbered(id, count)
   })
+}
+
+function numbered(id: string, count: number): string {
+  return count === 1 ? id : `${id}#${count}`
 }
 
 function groupByModel(drafts: readonly DeploymentDraft[], deployments: readonly Deployment[]): ModelEntry[] {

@@ -1,6 +1,10 @@
-/** Upstreams that this version can speak to. */
-export const providerNames = ['openai', 'vllm', 'ollama'] as const
-export type ProviderName = (typeof providerNames)[number]
+import type { Capabilities, Price } from '@inferq/catalog'
+import type { EscalationSign } from '@inferq/contracts'
+import type { Fault } from './fault.ts'
+
+/** The wires that `providers` has an adapter for. */
+export const wireNames = ['openai', 'vllm', 'ollama', 'anthropic', 'gemini', 'bedrock', 'cohere'] as const
+export type WireName = (typeof wireNames)[number]
 
 /** What a deployment answers; not known where a file does not say. */
 export type DeploymentMode = 'chat' | 'embedding'
@@ -20,15 +24,20 @@ export interface DeploymentTimeouts {
 export interface Deployment {
   /** Stable over restarts and reorderings of others: `<model>/<provider>/<upstreamModel>`, `#2` and so on for repetitions. */
   readonly id: string
-  /** The public name a client sends. */
+  /** The public name a client sends; may hold one `*`. */
   readonly model: string
-  readonly provider: ProviderName
-  /** The model's name at the upstream. */
+  /** LiteLLM's name of the provider: `openai`, `together_ai`, `anthropic`, … One of `providerFamilies`. */
+  readonly provider: string
+  /** How to speak to it. */
+  readonly wire: WireName
+  /** The model's name at the upstream. A `*` in it stands for what the `*` of `model` matched. */
   readonly upstreamModel: string
   /** Without a slash at its end. For `openai` and `vllm` it includes `/v1`, for `ollama` it is the server's root. */
   readonly baseUrl: string
   /** A secret: never printed, see `maskConfig`. */
   readonly apiKey?: string
+  /** What a provider needs beside a key (`aws_region_name`, `aws_secret_access_key`, `api_version`, `organization`…). Secrets. */
+  readonly credentials: Readonly<Record<string, string>>
   /** The model class whose queue its jobs wait in. */
   readonly class: string
   readonly mode?: DeploymentMode
@@ -45,10 +54,25 @@ export interface Deployment {
   readonly headers: Readonly<Record<string, string>>
   /** The answers are made up by the built-in simulator, and say so. */
   readonly simulated: boolean
+  /** Lower is tried before higher, whatever the strategy; without one: last. */
+  readonly order?: number
+  /** With tag filtering, only requests that carry one of these come here (`default`: those that carry none). */
+  readonly tags: readonly string[]
+  /** What the upstream allows, over all of inferq's processes together. */
+  readonly limits: { readonly rpm?: number; readonly tpm?: number; readonly maxParallel?: number }
+  /** Absent: not known, which is never the same as nothing. */
+  readonly price?: Price
+  /** Longest answer, in tokens. */
+  readonly maxOutputTokens?: number
+  readonly capabilities: Capabilities
+  /** `model_info` as it was given, for those who ask; never secrets. */
+  readonly info: Readonly<Record<string, unknown>>
+  readonly source: 'file' | 'database' | 'detected'
 }
 
 /** A public model and everything that serves it, in the order of the file. */
 export interface ModelEntry {
+  /** May hold one `*`: then it serves every name that fits and that no other entry has literally. */
   readonly name: string
   readonly mode?: DeploymentMode
   readonly deployments: readonly Deployment[]
@@ -58,6 +82,103 @@ export interface ClassConfig {
   /** Jobs at once over one worker process. */
   readonly concurrency: number
   readonly options: Readonly<Record<string, unknown>>
+}
+
+export const strategies = [
+  ...(['simple-shuffle', 'round-robin', 'least-busy', 'latency-based', 'usage-based', 'cost-optimized'] as const),
+  'hybrid',
+] as const
+/** How one of a model's deployments is chosen. */
+export type Strategy = (typeof strategies)[number]
+
+/** What the heuristic tells apart. */
+export const requestKinds = ['simple', 'code', 'reasoning', 'long'] as const
+export type RequestKind = (typeof requestKinds)[number]
+
+/** One rule of `routing`; the first that matches decides. All parts of `when` have to hold; none: it always matches. */
+export interface RoutingRule {
+  /** Its `name`, or its place in the list, such as `routing[2]`. Unique. */
+  readonly id: string
+  /** `file:line` */
+  readonly place: string
+  readonly when: {
+    /** CEL; checked at load. See `parseCondition`. */
+    readonly condition?: string
+    readonly task?: string
+    readonly feature?: string
+    /** The request carries one of these. */
+    readonly tags?: readonly string[]
+  }
+  readonly to: RuleTarget
+  readonly strategy?: Strategy
+  /** Deployments that would cost more for this request are left out, as are those of unknown price. In USD. */
+  readonly maxCostUsd?: number
+}
+
+export type RuleTarget =
+  /** The model the client named: the rule only sets `strategy` or `maxCostUsd`. */
+  | { readonly kind: 'asked' }
+  | { readonly kind: 'model'; readonly model: string }
+  | {
+      readonly kind: 'split'
+      /** Relative to each other. */
+      readonly shares: readonly { readonly model: string; readonly weight: number }[]
+      /** Whose requests all go the same way. Default `user`; without one, each request is drawn by itself. */
+      readonly stickyBy: 'user' | 'key' | 'team' | 'session' | 'none'
+    }
+  /** By what the request looks like; `simple` serves kinds that are not named. */
+  | { readonly kind: 'heuristic'; readonly models: Readonly<{ simple: string } & Partial<Record<RequestKind, string>>> }
+  /** Cheapest first; at least two. */
+  | {
+      readonly kind: 'cascade'
+      readonly models: readonly string[]
+      readonly escalateOn: readonly EscalationSign[]
+      readonly minLogprob?: number
+      /** CEL over `output`, `finish_reason`, `completion_tokens`; a good answer meets it. */
+      readonly check?: string
+    }
+
+export interface RoutingConfig {
+  readonly rules: readonly RoutingRule[]
+  readonly strategy: Strategy
+  /** Of `hybrid`: how much each counts. */
+  readonly hybridWeights: { readonly cost: number; readonly latency: number; readonly load: number }
+  /** Other names of models. */
+  readonly aliases: Readonly<Record<string, { readonly model: string; readonly hidden: boolean }>>
+  /** By model: where to go after which failure, in order. Every name exists; following `any` leads nowhere twice. */
+  readonly fallbacks: {
+    readonly any: Readonly<Record<string, readonly string[]>>
+    readonly contextWindow: Readonly<Record<string, readonly string[]>>
+    readonly contentPolicy: Readonly<Record<string, readonly string[]>>
+    /** For models without an `any` of their own. */
+    readonly otherwise: readonly string[]
+  }
+  /** Models tried after the first, at most. */
+  readonly maxFallbacks: number
+  /** Deployments' tags count. */
+  readonly tagFiltering: boolean
+}
+
+/** When a deployment is left alone for a while. */
+export interface BreakerConfig {
+  /** Consecutive failures that open the circuit. */
+  readonly allowedFails: number
+  readonly cooldownSeconds: number
+  /** In [0, 1]: share of failed calls within the window that opens it, from `minCalls` on. */
+  readonly failureRate: number
+  readonly minCalls: number
+  readonly windowSeconds: number
+  readonly enabled: boolean
+}
+
+/** Attempts at one candidate, by what went wrong; what is not named has `workers.maxAttempts`. */
+export type RetryKind = 'timeout' | 'rate_limit' | 'content_policy' | 'server' | 'authentication' | 'bad_request'
+
+export interface HealthCheckConfig {
+  readonly background: boolean
+  readonly intervalSeconds: number
+  /** Of one check. */
+  readonly timeoutSeconds: number
 }
 
 export interface InferqConfig {
@@ -81,12 +202,20 @@ export interface InferqConfig {
     readonly spendSeconds: number
   }
   readonly limits: { readonly bodyBytes: number }
+  readonly routing: RoutingConfig
+  readonly breaker: BreakerConfig
+  readonly retries: { readonly attempts: Readonly<Partial<Record<RetryKind, number>>>; readonly minWaitSeconds: number }
+  readonly healthChecks: HealthCheckConfig
   /** The model of a request that may leave it out (summarizations). */
   readonly defaultModel?: string
   /** A secret. Absent: only a loopback address may be served. */
   readonly masterKey?: string
   /** A secret (it holds a password). From the file; the environment's DATABASE_URL serves where it says nothing. */
   readonly databaseUrl?: string
+  /** Of everything that decides how requests are served, secrets included: equal on processes that do the same. Hex. */
+  readonly fingerprint: string
+  /** Rows of the database that cannot serve, and why; the others do. */
+  readonly overlayFaults: readonly Fault[]
   /** Keys of the file that this version does not act on, as `key (file:line)`, to be said once at start. */
   readonly unused: readonly string[]
 }

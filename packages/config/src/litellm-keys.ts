@@ -5,11 +5,9 @@
 const words = (text: string): readonly string[] => text.trim().split(/\s+/)
 
 export const acceptedTopLevel = words(`
-  callback_settings guardrails guardrail_list mcp_servers mcp_tools finetune_settings files_settings
+  callback_settings guardrails guardrail_list mcp_servers mcp_tools mcp_aliases finetune_settings files_settings
   vector_store_registry search_tools assistant_settings credential_list prompts policies agent_list
-  router_budget_config worker_registry
-  routing routing_rules routing_strategy fallback_models rate_limits budget_limits load_balancing cache caching
-  fallbacks pricing alerting`)
+  router_budget_config worker_registry alerting`)
 
 export const acceptedGeneralSettings = words(`
   admin_only_routes alert_to_webhook_url alert_types alerting alerting_args alerting_threshold
@@ -61,7 +59,7 @@ export const acceptedLitellmSettings = words(`
   enable_preview_features failure_callback fallbacks force_ipv4 internal_user_budget_duration json_logs
   key_alias_format key_generation_settings langfuse_default_tags langsmith_batch_size max_budget max_end_user_budget
   max_internal_user_budget max_ui_session_budget mcp_aliases model_alias_map model_fallbacks modify_params
-  num_retries_per_request post_call_rules pre_call_rules priority_reservation priority_reservation_settings
+  num_retries_per_request max_parallel_requests model_group_settings post_call_rules pre_call_rules priority_reservation priority_reservation_settings
   prometheus_initialize_budget_metrics prometheus_metrics_config public_model_groups public_model_groups_links
   rate_limit redact_messages_in_exceptions redact_user_api_key_info require_auth_for_metrics_endpoint
   return_response_headers s3_callback_params service_callback service_callbacks set_verbose ssl_certificate
@@ -70,7 +68,7 @@ export const acceptedLitellmSettings = words(`
   use_chat_completions_url_for_anthropic_messages user_url_validation`)
 
 export const acceptedLitellmParams = words(`
-  additional_drop_params allow_client_keepalive_override allowed_openai_params api_version aws_access_key_id
+  api_type caching no-log additional_drop_params allow_client_keepalive_override allowed_openai_params api_version aws_access_key_id
   aws_bedrock_project_id aws_bedrock_runtime_endpoint aws_external_id aws_profile_name aws_region_name aws_role_name
   aws_secret_access_key aws_session_name aws_session_token aws_sts_endpoint aws_web_identity_token azure_ad_token
   azure_password azure_scope azure_username budget_duration cache_control_injection_points client_id client_secret
@@ -78,7 +76,7 @@ export const acceptedLitellmParams = words(`
   default_api_key_tpm_limit dimensions_override drop_params fallbacks guardrails hf_model_name initial_prompt_value
   input_cost_per_second
   input_cost_per_token itpm keepalive_seconds litellm_credential_name litellm_trace_id max_budget
-  max_file_size_mb max_parallel_requests max_retries merge_reasoning_content_in_choices mock_response
+  max_file_size_mb max_parallel_requests max_retries merge_reasoning_content_in_choices mock_response mock_timeout
   model_info num_retries order otpm output_cost_per_second output_cost_per_token pricing prompt_id
   cache_creation_input_token_cost cache_read_input_token_cost provider_affinity_header region_name roles
   bos_token eos_token final_prompt_value stream supports_system_message tag_regex tags tenant_id timeout_connect

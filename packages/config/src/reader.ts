@@ -1,7 +1,7 @@
 import type { Fault } from './fault.ts'
 import { type References, resolveReferences } from './references.ts'
 import { didYouMean } from './suggest.ts'
-import type { MapTree, Place, Tree } from './tree.ts'
+import type { MapEntry, MapTree, Place, Tree } from './tree.ts'
 
 /** The keys of a section: those that act, and those accepted because LiteLLM or a later inferq knows them. */
 export interface KeyRules {
@@ -20,10 +20,16 @@ export interface Reader {
   /** Accepted keys that do not act. */
   readonly unused: string[]
   fault(place: Place, found: string, expected: string, hint?: string): void
+  /** Something that is there and has no effect; `what`: which of the key's values. */
+  notUsed(place: Place, what?: string): void
   /** The values of a map by key; unknown and repeated keys are faults. Undefined when it is no map. */
   section(tree: Tree | undefined, rules: KeyRules): ReadonlyMap<string, Tree> | undefined
+  /** The section of this name; empty where there is none. */
+  sectionOf(top: ReadonlyMap<string, Tree>, name: string, rules: KeyRules): ReadonlyMap<string, Tree>
   /** Every entry of a map whose keys are names. */
   names(tree: Tree | undefined): ReadonlyMap<string, Tree> | undefined
+  /** Every entry of a map, where a repeated key has a meaning. */
+  pairs(tree: Tree | undefined): readonly MapEntry[] | undefined
   list(tree: Tree | undefined): readonly Tree[] | undefined
   text(tree: Tree | undefined, options?: TextOptions): string | undefined
   number(tree: Tree | undefined, options?: NumberOptions): number | undefined
@@ -35,6 +41,12 @@ export interface Reader {
   url(tree: Tree | undefined): string | undefined
   /** Anything, as plain data, with references resolved. */
   plain(tree: Tree): unknown
+}
+
+/** A name that something else has to bear, and where it is named. */
+export interface Named {
+  readonly name: string
+  readonly place: Place
 }
 
 export interface TextOptions {
@@ -54,11 +66,16 @@ export function createReader(references: References, faults: Fault[] = [], unuse
     faults.push({ file, line, key, found, expected, ...(hint === undefined ? {} : { hint }) })
   }
 
+  const notUsed: Reader['notUsed'] = ({ key, file, line }, what) => {
+    const place = line > 0 ? `${file}:${line}` : file
+    unused.push(`${what === undefined ? key : `${key}: ${what}`} (${place})`)
+  }
+
   /** A scalar with its references resolved; undefined when absent or (after a fault) not readable. */
   const scalar = (tree: Tree | undefined, expected: string, secret = false): string | number | boolean | undefined => {
     if (tree === undefined || isAbsent(tree)) return undefined
     if (tree.kind !== 'scalar') {
-      fault(tree, describe(tree), expected)
+      fault(tree, describe(tree, secret), expected)
       return undefined
     }
     if (typeof tree.value !== 'string') return tree.value ?? undefined
@@ -89,6 +106,7 @@ export function createReader(references: References, faults: Fault[] = [], unuse
     faults,
     unused,
     fault,
+    notUsed,
     section(tree, rules) {
       const map = asMap(tree)
       if (map === undefined) return undefined
@@ -106,14 +124,16 @@ export function createReader(references: References, faults: Fault[] = [], unuse
             continue
           }
         }
-        unused.push(`${value.key} (${value.file}:${value.line})`)
+        notUsed(value)
       }
       return values
     },
+    sectionOf: (top, name, rules) => reader.section(top.get(name), rules) ?? new Map(),
     names(tree) {
       const map = asMap(tree)
       return map === undefined ? undefined : uniqueEntries(map)
     },
+    pairs: (tree) => asMap(tree)?.entries,
     list(tree) {
       if (tree === undefined || isAbsent(tree)) return undefined
       if (tree.kind === 'list') return tree.items
@@ -186,6 +206,13 @@ export function createReader(references: References, faults: Fault[] = [], unuse
   return reader
 }
 
+/** The object without its undefined values. */
+export function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
+
 /** An http(s) URL without the slashes at its end, or undefined. */
 function parseUrl(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -193,13 +220,15 @@ function parseUrl(text: string): string | undefined {
   return text.trim().replace(/\/+$/, '')
 }
 
-function isAbsent(tree: Tree): boolean {
+/** Whether a key has no value. */
+export function isAbsent(tree: Tree): boolean {
   return tree.kind === 'scalar' && tree.value === null
 }
 
 /** What a value is, in words; a secret's and a reference's text stays out. */
 function describe(tree: Tree, secret = false): string {
   if (tree.kind === 'list') return `a list of ${tree.items.length}`
+  if (tree.kind === 'map' && secret) return 'a map'
   if (tree.kind === 'map') return tree.entries.length === 0 ? 'an empty map' : `keys (${keySample(tree)})`
   if (secret) return `a ${typeof tree.value}`
   if (typeof tree.value !== 'string') return String(tree.value)
@@ -211,7 +240,8 @@ function keySample(tree: MapTree): string {
   return tree.entries.length > 3 ? `${names.join(', ')}, …` : names.join(', ')
 }
 
-function shortList(names: readonly string[]): string {
+/** Names for a message: not more than one reads. */
+export function shortList(names: readonly string[]): string {
   return names.length > 12 ? `${names.slice(0, 10).join(', ')} and ${names.length - 10} others` : names.join(', ')
 }
 

@@ -5,6 +5,8 @@ export interface References {
   readonly defaults: ReadonlyMap<string, string>
   /** The text of a secret's file, or null when it cannot be read. */
   readFile(path: string): string | null
+  /** Values may not name files by themselves: they come from people who may not read this machine's files. */
+  readonly refusesFiles?: true
 }
 
 export type Resolved =
@@ -20,6 +22,9 @@ export type Resolved =
  */
 export function resolveReferences(text: string, references: References): Resolved {
   if (text.startsWith('os.environ/')) return lookUp(text.slice('os.environ/'.length).trim(), references)
+  if (text.startsWith('file:/') && references.refusesFiles) {
+    return { kind: 'broken', what: 'a file, which only a configuration file may name' }
+  }
   if (text.startsWith('file:/')) return readSecret(text.slice('file:'.length).replace(/^\/{3}/, '/'), references)
   let fault: Resolved | undefined
   const replaced = text.replaceAll(

@@ -28,7 +28,7 @@ export interface MapEntry {
 }
 
 /** Bounds that no honest file meets; aliases that multiply do. */
-const maxNodes = 50_000
+const maxNodes = 250_000
 const maxDepth = 64
 
 /** Parses one file. Syntax errors become faults, and the result is then null; an empty file is an empty map. */
@@ -94,6 +94,30 @@ export function parseTree(file: string, text: string, faults: Fault[]): Tree | n
   }
 }
 
+/** Plain data (of the database, say) as a tree that no line is to blame for. Too deep or too much of it: null. */
+export function treeOf(value: unknown, place: Place): Tree | null {
+  let nodes = 0
+  const convert = (part: unknown, key: string, depth: number): Tree => {
+    nodes += 1
+    if (nodes > maxNodes || depth > maxDepth) throw new TooLargeError(place.line)
+    const here = { ...place, key }
+    if (Array.isArray(part)) {
+      return { kind: 'list', ...here, items: part.map((item, index) => convert(item, `${key}[${index}]`, depth + 1)) }
+    }
+    if (typeof part !== 'object' || part === null) return { kind: 'scalar', ...here, value: scalarValue(part) }
+    const entries = Object.entries(part).map(([name, inner]) => {
+      return { name, line: place.line, tree: convert(inner, key === '' ? name : `${key}.${name}`, depth + 1) }
+    })
+    return { kind: 'map', ...here, entries }
+  }
+  try {
+    return convert(value, place.key, 0)
+  } catch (thrown) {
+    if (thrown instanceof TooLargeError) return null
+    throw thrown
+  }
+}
+
 class TooLargeError extends Error {
   readonly line: number
   constructor(line: number) {
@@ -113,6 +137,7 @@ function scalarValue(value: unknown): ScalarTree['value'] {
   return String(value)
 }
 
+/** What is wrong, without the piece of the file that some messages quote: it may be a secret. */
 function firstLine(text: string): string {
-  return (text.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '')
+  return (text.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '').replace(/\s*[:"'].*$/, '')
 }

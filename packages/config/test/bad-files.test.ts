@@ -17,7 +17,6 @@ const table: readonly (readonly [string, string, RegExp])[] = [
   ['a misspelt section', 'model_lst: []', /^f:1: model_lst: found an unknown key; .*did you mean "model_list"\?$/],
   ['a section unlike any', 'zzzzzz: 1', /zzzzzz: found an unknown key; expected one of model_list/],
   ['a repeated section', 'workers: {}\nworkers: {}', /^f:2: workers: found the key again, after line 1/],
-  ['include', 'include: [b.yaml]', /include is not supported yet/],
   ['a model_list that is a map', 'model_list: {a: 1}', /^f:1: model_list: found keys \(a\); expected a list$/],
   ['an empty model_list', 'model_list: []', /found an empty model_list/],
   ['an entry that is a text', 'model_list: [gpt-4o]', /model_list\[0\]: found "gpt-4o"; expected keys with values/],
@@ -31,12 +30,25 @@ const table: readonly (readonly [string, string, RegExp])[] = [
   ['a misspelt parameter', model(`${ollama}, temprature: 1`), /f:3: .*temprature: .*did you mean "temperature"\?/],
   ['a camel-case parameter', model(`${ollama}, apiBase: "http://h"`), /did you mean "api_base"\?/],
   ['a misspelt key of model_info', `${model(ollama)}    model_info: {clas: x}`, /^f:4: .*did you mean "class"\?/],
-  ['a provider to come', model('model: anthropic/claude-3'), /provider anthropic\).*not supported yet$/],
-  ['a model that tells its provider', model('model: claude-3-5-sonnet'), /not supported yet$/],
+  ['a provider to come', model('model: replicate/x'), /provider replicate\).*not supported yet$/],
+  [
+    'Anthropic without a key',
+    model('model: claude-3-5-sonnet'),
+    /a model of anthropic without a key; expected api_key/,
+  ],
   ['a misspelt provider', model('model: olama/x'), /no provider is named olama\).*did you mean "ollama\/"\?/],
   ['a model without provider', model('model: my-model'), /names no provider; .*for example "openai\/my-model"/],
   ['a prefix alone', model('model: ollama/'), /a model name after the slash/],
-  ['a wildcard', 'model_list: [{model_name: "*", litellm_params: {model: ollama/x}}]', /wildcards are not supported/],
+  [
+    'two stars in a name',
+    'model_list: [{model_name: "*/*", litellm_params: {model: "ollama/*"}}]',
+    /model_name: found "\*\/\*"; expected at most one \*/,
+  ],
+  [
+    'a star behind a name without one',
+    'model_list: [{model_name: a, litellm_params: {model: "ollama/*"}}]',
+    /litellm_params\.model: found "\*" behind the name "a"; expected a \* in model_name too/,
+  ],
   [
     'a missing variable',
     model(`${ollama}, api_key: os.environ/NOPE`),
@@ -100,7 +112,7 @@ describe('a bad file', () => {
     litellm_params: {model: gpt-4o, temprature: 1, timeout: x}
   - litellm_params: {model: ollama/b}
   - model_name: c
-    litellm_params: {model: azure/c}
+    litellm_params: {model: replicate/c}
 workers: {lock_s: 0}
 nonsense: 1
 `)

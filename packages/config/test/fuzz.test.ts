@@ -7,6 +7,39 @@ const env = { KEY: 'sk-test', OPENAI_API_KEY: 'sk-test' }
 const keys = [
   ...['model_list', 'model_name', 'litellm_params', 'model_info', 'model', 'api_key', 'api_base', 'timeout', 'weight'],
   ...['classes', 'workers', 'retention', 'general_settings', 'router_settings', 'litellm_settings', 'headers', 'class'],
+  ...[
+    'routing',
+    'routing_rules',
+    'condition',
+    'split',
+    'cascade',
+    'heuristic',
+    'simple',
+    'fallbacks',
+    'fallback',
+    'primary',
+  ],
+  ...[
+    'router_settings',
+    'model_group_alias',
+    'default_fallbacks',
+    'load_balancing',
+    'provider',
+    'api_keys',
+    'pricing',
+    'input',
+  ],
+  ...[
+    'cache',
+    'rate_limits',
+    'budget_limits',
+    'breaker',
+    'models',
+    'feature',
+    'retry_policy',
+    'allowed_fails',
+    'strategy',
+  ],
   ...['environment_variables', 'include', 'mode', 'options', 'concurrency', 'lock_s', 'results', 'extra_body', '<<'],
 ]
 const leaf = fc.oneof(
@@ -20,6 +53,9 @@ const leaf = fc.oneof(
     'file:/x',
     'http://h',
     '*a',
+    'a',
+    'tokens > 5',
+    'openai/*',
   ),
   fc.string(),
   fc.double(),
@@ -35,6 +71,8 @@ const { tree } = fc.letrec((tie) => ({
     fc.dictionary(fc.oneof(fc.constantFrom(...keys), fc.string()), tie('tree'), { maxKeys: 6 }),
   ),
 }))
+
+const map = fc.dictionary(fc.oneof(fc.constantFrom(...keys), fc.string()), tree, { maxKeys: 6 })
 
 function parse(text: string): ReturnType<typeof parseConfig> {
   return parseConfig({ source: { file: 'f', text }, env })
@@ -52,9 +90,11 @@ function isWhole(text: string): void {
   }
 }
 
+const codePoint = fc.nat({ max: 0x10_ff_ff }).map((code) => String.fromCodePoint(code))
+
 describe('whatever the file holds, the result is a configuration or faults', () => {
   it('for any text', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), isWhole), { numRuns: 300 })
+    fc.assert(fc.property(fc.string({ unit: codePoint, maxLength: 300 }), isWhole), { numRuns: 300 })
   })
 
   it('for any bytes read as text', () => {
@@ -66,6 +106,22 @@ describe('whatever the file holds, the result is a configuration or faults', () 
     fc.assert(
       fc.property(tree, (value) => isWhole(stringify(value) ?? '')),
       { numRuns: 300 },
+    )
+  })
+
+  it('and no row of the database makes it invalid', () => {
+    const rows = fc.array(fc.record({ id: fc.string(), modelName: fc.string(), litellmParams: map, modelInfo: map }))
+    fc.assert(
+      fc.property(rows, (overlay) => {
+        const result = parseConfig({ env, overlay })
+        if (result.kind === 'invalid') throw new Error(JSON.stringify(result.faults))
+        const served = new Set(result.config.deployments.map((deployment) => deployment.id))
+        const faulty = new Set(result.config.overlayFaults.map((fault) => fault.key))
+        for (const { id } of overlay) {
+          expect(served.has(id) || [...faulty].some((key) => key.startsWith(id) || key === '')).toBe(true)
+        }
+      }),
+      { numRuns: 200 },
     )
   })
 

@@ -1,3 +1,4 @@
+import { lookUpModel } from '@inferq/catalog'
 import { describe, expect, it } from 'vitest'
 import { type InferqConfig, maskConfig, parseConfig } from '../src/index.ts'
 
@@ -30,21 +31,34 @@ classes: {llama: {concurrency: 2, options: {keep_alive: 30m}}}
 describe('a good file', () => {
   it('gives deployments with everything an adapter needs', () => {
     const config = load(small)
+    const known = lookUpModel('openai', 'gpt-4o')
     expect(config.deployments[0]).toEqual({
       id: 'gpt-4o/openai/gpt-4o',
       model: 'gpt-4o',
       provider: 'openai',
+      wire: 'openai',
       upstreamModel: 'gpt-4o',
       baseUrl: 'https://api.openai.com/v1',
       apiKey: 'sk-from-environment',
+      credentials: {},
       class: 'openai',
+      mode: 'chat',
       weight: 1,
       defaults: { temperature: 0.2, max_tokens: 100 },
       timeouts: { connectMs: 5000, firstTokenMs: 5000, idleMs: 30_000, totalMs: 30_000 },
       options: {},
       headers: {},
       simulated: false,
+      tags: [],
+      limits: {},
+      price: known?.price,
+      contextWindow: known?.contextWindow,
+      maxOutputTokens: known?.maxOutputTokens,
+      capabilities: known?.capabilities,
+      info: {},
+      source: 'file',
     })
+    expect(known?.price?.source).toBe('catalog')
     expect(config.deployments[1]).toMatchObject({
       provider: 'ollama',
       upstreamModel: 'llama3.1:8b',
@@ -59,7 +73,7 @@ describe('a good file', () => {
   it('groups the deployments of a model in the order of the file, and numbers repeated ids', () => {
     const config = load(small)
     expect(config.models.map((model) => [model.name, model.mode])).toEqual([
-      ['gpt-4o', undefined],
+      ['gpt-4o', 'chat'],
       ['llama', 'chat'],
       ['embed', 'embedding'],
     ])
@@ -157,17 +171,24 @@ model_list:
     litellm_params: {model: gpt-4o, drop_params: true}
     model_info: {owner_team: search}
 router_settings:
-  allowed_fails: 3
-litellm_settings: {success_callback: [prometheus], some_attribute_of_litellm: 1}
-fallbacks: [{model: a, fallback: b, fallback: c}]
+  debug_level: DEBUG
+litellm_settings: {success_callback: [prometheus, langfuse], callbacks: sentry, some_attribute_of_litellm: 1, cache: true}
+general_settings: {store_model_in_db: false, alerting: [slack]}
+rate_limits: [{per: user, rpm: 100}]
+guardrails: []
 `)
-    expect(config.unused).toEqual([
-      'fallbacks (inferq.yaml:9)',
+    expect([...config.unused].sort()).toEqual([
+      'general_settings.alerting (inferq.yaml:9)',
+      'general_settings.store_model_in_db: it is always on (inferq.yaml:9)',
+      'guardrails (inferq.yaml:11)',
+      'litellm_settings.cache (inferq.yaml:8)',
+      'litellm_settings.callbacks: sentry (inferq.yaml:8)',
+      'litellm_settings.some_attribute_of_litellm (inferq.yaml:8)',
+      'litellm_settings.success_callback[1]: langfuse (inferq.yaml:8)',
       'model_list[0].litellm_params.drop_params (inferq.yaml:4)',
       'model_list[0].model_info.owner_team (inferq.yaml:5)',
-      'router_settings.allowed_fails (inferq.yaml:7)',
-      'litellm_settings.success_callback (inferq.yaml:8)',
-      'litellm_settings.some_attribute_of_litellm (inferq.yaml:8)',
+      'rate_limits (inferq.yaml:10)',
+      'router_settings.debug_level (inferq.yaml:7)',
     ])
   })
 

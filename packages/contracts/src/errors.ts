@@ -26,6 +26,8 @@ export const errorTable = {
   unsupported_parameter: invalid(400),
   context_length_exceeded: invalid(400),
   content_filter: invalid(400),
+  cost_limit_exceeded: invalid(400),
+  config_invalid: invalid(400),
   model_not_found: invalid(404),
   route_not_found: invalid(404),
   method_not_allowed: invalid(405),
@@ -53,6 +55,10 @@ export const errorTable = {
   attempts_exhausted: server(502, false),
   stream_interrupted: server(502, false),
   no_deployment: server(503, false),
+  // Every deployment that could serve has its circuit open.
+  circuit_open: server(503, true),
+  // A cascade's cheaper model gave an answer that will not do.
+  answer_rejected: server(502, false),
   job_cancelled: { status: 499, type: 'invalid_request_error', retryable: false },
   job_expired: server(504, false),
   service_unavailable: server(503, true),

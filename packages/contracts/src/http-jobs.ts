@@ -52,6 +52,13 @@ const JobError = Type.Object(
   { additionalProperties: true },
 )
 
+const JobUsage = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  estimated: Type.Boolean(),
+})
+
 export const JobView = Type.Object({
   id: Type.String(),
   object: Type.Literal('job'),
@@ -66,6 +73,14 @@ export const JobView = Type.Object({
       eta_s: nullable(Type.Number()),
     }),
   ),
+  route: nullable(
+    Type.Object({
+      strategy: Type.String(),
+      rule: nullable(Type.String()),
+      variant: nullable(Type.String()),
+      reason: Type.String(),
+    }),
+  ),
   attempts: Type.Array(
     Type.Object({
       attempt: Type.Integer(),
@@ -77,6 +92,9 @@ export const JobView = Type.Object({
       ended_at: nullable(Type.Number()),
       outcome: nullable(Type.String()),
       error: nullable(JobError),
+      continued: Type.Boolean({ description: 'It went on where the attempt before had stopped.' }),
+      usage: nullable(JobUsage),
+      cost_usd: nullable(Type.Number({ description: 'Of this attempt; null where the price is not known.' })),
     }),
   ),
   progress: nullable(Type.Object({ stage: Type.String(), done: Type.Integer(), total: Type.Integer() })),
@@ -84,14 +102,7 @@ export const JobView = Type.Object({
     description: 'The OpenAI object, or the summary; null until it ended, and where it was not kept.',
   }),
   error: nullable(JobError),
-  usage: nullable(
-    Type.Object({
-      prompt_tokens: Type.Integer(),
-      completion_tokens: Type.Integer(),
-      total_tokens: Type.Integer(),
-      estimated: Type.Boolean(),
-    }),
-  ),
+  usage: nullable(JobUsage),
   cost_usd: nullable(Type.Number()),
   timings: Type.Object({
     queued_ms: nullable(Type.Number()),

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { ModelDescription } from './http-model-list.ts'
 
 /**
  * Bodies of the OpenAI-compatible routes (https://platform.openai.com/docs/api-reference). Only what inferq reads is
@@ -100,6 +101,7 @@ export const Model = Type.Object({
   object: Type.Literal('model'),
   created: Type.Integer(),
   owned_by: Type.String(),
+  inferq: ModelDescription,
 })
 export const ModelList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Model) })
 

@@ -13,6 +13,35 @@ export interface Candidate {
   readonly model: string
   readonly class: string
   readonly deployments: readonly string[]
+  /** Only this kind of failure leads here. Absent: any does. */
+  readonly after?: 'context_window' | 'content_policy'
+  /** Its answer is looked over before anyone sees it (`JobSpec.cascade`), and the next model asked when it will not do. */
+  readonly verify?: true
+}
+
+/** How a request came to its candidates: for the job's readers, logs, metrics and headers. Holds no content. */
+export interface RouteNote {
+  /** Of the deployments of a model; such as `simple-shuffle`. */
+  readonly strategy: string
+  /** The rule that chose the model: its name, or its place in the configuration, such as `routing[2]`. */
+  readonly rule?: string
+  /** What a split chose. */
+  readonly variant?: string
+  /** In words. */
+  readonly reason: string
+}
+
+/** Signs by which an answer shows that a better model is needed. */
+export const escalationSigns = ['refusal', 'truncation', 'invalid_json', 'invalid_tool_call', 'low_logprob'] as const
+export type EscalationSign = (typeof escalationSigns)[number]
+
+/** When the answer of a candidate with `verify` will not do. */
+export interface CascadeCheck {
+  readonly escalateOn: readonly EscalationSign[]
+  /** Mean log probability of the answer's tokens below which `low_logprob` is seen. */
+  readonly minLogprob?: number
+  /** A condition over `output`, `finish_reason`, `completion_tokens` that a good answer meets. */
+  readonly check?: string
 }
 
 /**
@@ -28,9 +57,13 @@ export interface JobSpec {
   readonly operation: Operation
   /** The body as the client sent it, validated. */
   readonly request: Readonly<Record<string, unknown>>
+  /** As the client named it; `candidates` say what serves. */
   readonly model: string
   /** In order of preference; `hop` of the live record says which one is tried. Never empty. */
   readonly candidates: readonly Candidate[]
+  /** Absent: the model that was asked for, served as it stands in the configuration. */
+  readonly route?: RouteNote
+  readonly cascade?: CascadeCheck
   /** Who may see it: the id of the API key's owner. */
   readonly owner: string
   readonly tier: Tier
@@ -60,6 +93,11 @@ export interface AttemptRecord {
   readonly endedAt?: number
   readonly outcome?: 'completed' | 'failed' | 'cancelled' | 'expired' | 'requeued' | 'retried' | 'fallback' | 'lost'
   readonly error?: ErrorDetail
+  /** It went on where the attempt before it had stopped, instead of starting over. */
+  readonly continued?: true
+  readonly usage?: TokenUsage
+  /** In 10^-9 USD. Null: the price is not known. Absent: nothing was counted. */
+  readonly costNanoUsd?: number | null
 }
 
 /** The live state of a job in Redis, beside its specification. */
@@ -94,7 +132,12 @@ export interface EndMessage {
   readonly mode: 'interactive' | 'async'
   readonly tier: Tier
   readonly owner: string
+  /** As the client named it. */
   readonly model: string
+  /** The model that served it last. */
+  readonly servedModel: string
+  /** The models of its candidates, by hop. Absent: there was one. */
+  readonly models?: readonly string[]
   readonly class: string
   readonly requestId: string
   readonly metadata: Readonly<Record<string, string>>
@@ -104,8 +147,9 @@ export interface EndMessage {
   readonly deployment?: string
   readonly timings?: EndTimings
   readonly usage?: TokenUsage
-  /** Null: the price is not known. */
-  readonly costMicroUsd: number | null
+  /** In 10^-9 USD. Null: the price is not known. */
+  readonly costNanoUsd: number | null
+  readonly route?: RouteNote
   readonly error?: ErrorDetail
   readonly finishReason?: string
   /** Present when the job keeps its result. */

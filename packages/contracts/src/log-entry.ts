@@ -16,6 +16,7 @@ export interface LogPosition {
  * |---|---|---|
  * | q | JSON QueuedPayload | accepted; the first entry of an asynchronous job, `0-1` |
  * | s | JSON StartedPayload | an attempt began, always `<attempt>-0` |
+ * | m | JSON ServedPayload | which deployment the output that follows is from; comes with the attempt's first output |
  * | t | text | text of the first choice, as it came |
  * | d | JSON ChoiceDelta[] | everything else a chunk may carry: tool calls, reasoning, other choices, finish reasons |
  * | p | JSON ProgressPayload | progress of a job in several parts |
@@ -23,7 +24,7 @@ export interface LogPosition {
  * | x | empty | what this job has shown so far is void; output starts over |
  * | C F K E | JSON EndPayload | the one terminal entry: completed, failed, cancelled (killed), expired |
  */
-export type LogKind = 'q' | 's' | 't' | 'd' | 'p' | 'r' | 'x' | TerminalKind
+export type LogKind = 'q' | 's' | 'm' | 't' | 'd' | 'p' | 'r' | 'x' | TerminalKind
 export type TerminalKind = 'C' | 'F' | 'K' | 'E'
 
 export interface LogEntry extends LogPosition {
@@ -63,6 +64,13 @@ export interface StartedPayload {
   readonly at: number
 }
 
+export interface ServedPayload {
+  readonly model: string
+  readonly deployment: string
+  /** The output goes on where the attempt before had stopped. */
+  readonly continued?: true
+}
+
 export interface ProgressPayload {
   readonly stage: 'map' | 'reduce'
   readonly done: number
@@ -75,6 +83,8 @@ export interface RequeuedPayload {
   readonly move: RequeueMove
   readonly reason: string
   readonly delayMs: number
+  /** Where it waits from now on: the index of its candidate, and that one's class. */
+  readonly hop: number
   readonly class: string
   readonly at: number
 }
@@ -111,8 +121,8 @@ export interface EndPayload {
   readonly finishReason?: string
   readonly usage?: TokenUsage
   readonly error?: ErrorDetail
-  /** Null or absent: the price is not known, or nothing was called. */
-  readonly costMicroUsd?: number | null
+  /** In 10^-9 USD. Null or absent: the price is not known, or nothing was called. */
+  readonly costNanoUsd?: number | null
   readonly deployment?: string
   readonly timings?: EndTimings
 }

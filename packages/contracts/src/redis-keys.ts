@@ -25,6 +25,22 @@ export interface RedisKeys {
   worker(workerId: string): string
   /** Sorted set: worker ids by the time of their last heartbeat (ms). */
   workers(): string
+  /** Hash: the circuit of every deployment that has failed lately, by deployment id (JSON). */
+  circuits(): string
+  /** Hash: consecutive failures and calls by window, of one deployment. Same slot as `circuits`. */
+  failures(deploymentId: string): string
+  /** Hash: what each process last told of its calls, by process and deployment. Expires. */
+  deploymentStats(processId: string): string
+  /** Sorted set: processes that tell statistics, by the time of the last (ms). */
+  deploymentStatsIndex(): string
+  /** Channel: circuits that changed. */
+  circuitChanges(): string
+  /** String: this deployment was checked in this interval. */
+  checked(deploymentId: string): string
+  /** String: models laid over the configuration file, secrets sealed (JSON). */
+  modelOverlay(): string
+  /** Channel: the configuration or the overlay has changed; every process loads again. */
+  configChanges(): string
 }
 
 export function createRedisKeys(namespace = 'inferq'): RedisKeys {
@@ -40,6 +56,14 @@ export function createRedisKeys(namespace = 'inferq'): RedisKeys {
     cancellations: () => `${namespace}:cancellations`,
     worker: (workerId) => `${namespace}:worker:${workerId}`,
     workers: () => `${namespace}:workers`,
+    circuits: () => `${namespace}:{circuits}`,
+    failures: (deploymentId) => `${namespace}:{circuits}:${deploymentId}`,
+    deploymentStats: (processId) => `${namespace}:stats:${processId}`,
+    deploymentStatsIndex: () => `${namespace}:stats`,
+    circuitChanges: () => `${namespace}:circuits:changes`,
+    checked: (deploymentId) => `${namespace}:checked:${deploymentId}`,
+    modelOverlay: () => `${namespace}:models`,
+    configChanges: () => `${namespace}:config:changes`,
   }
 }
 

@@ -229,7 +229,7 @@ function parseLoosely(text: string): unknown {
   }
 }
 
-function timeoutError(begun: boolean, ms: number): InferqError {
+export function timeoutError(begun: boolean, ms: number): InferqError {
   const message = begun
     ? `The upstream fell silent for ${ms} ms in the middle of its answer.`
     : `The upstream began no answer within ${ms} ms.`
@@ -237,7 +237,7 @@ function timeoutError(begun: boolean, ms: number): InferqError {
 }
 
 /** What went wrong below HTTP, by undici's and Node's error codes. `answered`: the head of the answer had arrived. */
-function transportError(cause: Error, answered: boolean): InferqError {
+export function transportError(cause: Error, answered: boolean): InferqError {
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : ''
   if (cause instanceof errors.HTTPParserError || cause instanceof errors.HeadersOverflowError) {
     return malformed('The upstream does not speak HTTP as it should.', cause)

@@ -1,4 +1,5 @@
 import { Pool } from 'undici'
+import { credentialHeaders, type Holder, secretsOf } from './credentials.ts'
 import { type AnswerReader, createTextReader, Exchange, type ExchangeLimits } from './exchange.ts'
 import type { ProviderDependencies, Upstream } from './port.ts'
 
@@ -24,7 +25,7 @@ export interface HttpClient {
   close(): Promise<void>
 }
 
-export type HttpTarget = Pick<Upstream, 'baseUrl' | 'apiKey' | 'headers' | 'timeouts'>
+export type HttpTarget = Holder & Pick<Upstream, 'timeouts'>
 
 /**
  * A pool of its own for each upstream: a deployment that hangs cannot take another one's connections.
@@ -86,24 +87,9 @@ function requestHeaders(target: HttpTarget): readonly string[] {
     ['content-type', 'application/json'],
     ['user-agent', 'inferq'],
   ])
-  const credentials = basicCredentials(target.baseUrl)
-  if (target.apiKey !== undefined) headers.set('authorization', `Bearer ${target.apiKey}`)
-  else if (credentials !== undefined) headers.set('authorization', `Basic ${btoa(credentials)}`)
+  for (const [name, value] of Object.entries(credentialHeaders(target))) headers.set(name, value)
   for (const [name, value] of Object.entries(target.headers ?? {})) headers.set(name.toLowerCase(), value)
   return [...headers].flat()
-}
-
-/** Every header's value may be a credential; the short ones would only punch holes into messages. */
-export function secretsOf(target: Pick<HttpTarget, 'baseUrl' | 'apiKey' | 'headers'>): readonly string[] {
-  const credentials = basicCredentials(target.baseUrl)?.split(':') ?? []
-  const secrets = [target.apiKey ?? '', ...credentials, ...Object.values(target.headers ?? {})]
-  return secrets.filter((secret) => secret.length >= 8)
-}
-
-/** `user:password` of `https://user:password@host`, as proxies in front of a local server want it. */
-function basicCredentials(baseUrl: string): string | undefined {
-  const { username, password } = new URL(baseUrl)
-  return username === '' ? undefined : `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
 }
 
 /** A request id comes from the client: what HTTP does not allow in a header is left out. */

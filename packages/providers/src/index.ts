@@ -1,3 +1,5 @@
+import { continuesPrefix } from './ai-sdk/continues-prefix.ts'
+import { createLazyProvider } from './lazy-provider.ts'
 import { createOllamaProvider } from './ollama.ts'
 import { createOpenAIProvider } from './openai.ts'
 import type { Provider, ProviderDependencies, Upstream } from './port.ts'
@@ -11,24 +13,32 @@ export type {
   Provider,
   ProviderCall,
   ProviderDependencies,
-  ProviderKind,
   Upstream,
   UpstreamTimeouts,
 } from './port.ts'
 
 /** The adapter for an upstream. Connects at the first call; `close` it in the end. */
 export function createProvider(upstream: Upstream, dependencies: ProviderDependencies = {}): Provider {
-  switch (upstream.provider) {
+  const { wire } = upstream
+  switch (wire) {
     case 'openai':
     case 'vllm':
       return createOpenAIProvider(upstream, dependencies)
     case 'ollama':
       return createOllamaProvider(upstream, dependencies)
+    case 'anthropic':
+    case 'gemini':
+    case 'bedrock':
+    case 'cohere':
+      return createLazyProvider(continuesPrefix(wire, upstream.model), async () => {
+        const { createAiSdkProvider } = await import('./ai-sdk/index.ts')
+        return createAiSdkProvider(upstream, dependencies)
+      })
     default:
-      return unknownProvider(upstream.provider)
+      return unknownWire(wire)
   }
 }
 
-function unknownProvider(provider: never): never {
-  throw new TypeError(`There is no adapter for the provider ${String(provider)}.`)
+function unknownWire(wire: never): never {
+  throw new TypeError(`There is no adapter for the wire ${String(wire)}.`)
 }

@@ -1,7 +1,7 @@
 import { isObject, isVoid, type JsonObject, refused } from './json.ts'
 import { toOllamaMessages } from './ollama-messages.ts'
-import { missingDefaults } from './openai-request.ts'
 import type { Upstream } from './port.ts'
+import { missingDefaults } from './request-defaults.ts'
 
 type OllamaUpstream = Pick<Upstream, 'model' | 'defaults' | 'options'>
 

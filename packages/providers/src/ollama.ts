@@ -2,20 +2,25 @@ import { randomUUID } from 'node:crypto'
 import type { TokenUsage } from '@inferq/contracts'
 import { createCollector } from './collector.ts'
 import { CompletionState } from './completion-state.ts'
+import { givenText, messagesForRest, requestForRest } from './continuation.ts'
+import { secretsOf } from './credentials.ts'
+import { embeddingList } from './embedding-list.ts'
 import { type AnswerReader, interrupted } from './exchange.ts'
 import { isFailure, parseFailure, toError } from './failure.ts'
-import { createHttpClient, secretsOf } from './http-client.ts'
+import { createHttpClient } from './http-client.ts'
 import { isObject, isVoid, type JsonObject, malformed, parseUpstreamObject } from './json.ts'
 import { createLineSplitter } from './json-lines.ts'
 import { ollamaChatBody, ollamaEmbedBody, ollamaGenerateBody } from './ollama-request.ts'
 import type {
   CompletionOutcome,
   CompletionSink,
+  EmbeddingOutcome,
   Provider,
   ProviderCall,
   ProviderDependencies,
   Upstream,
 } from './port.ts'
+import { probe } from './probe.ts'
 import { count, createTokenTally, type ReportedUsage, settleUsage } from './usage.ts'
 
 const maxLineLength = 32 * 1024 * 1024
@@ -31,7 +36,11 @@ export function createOllamaProvider(upstream: Upstream, dependencies: ProviderD
     call: ProviderCall,
     sink: CompletionSink,
   ): Promise<CompletionOutcome> {
-    const body = (operation === 'chat' ? ollamaChatBody : ollamaGenerateBody)(upstream, call.request, call.stream)
+    const model = call.model ?? upstream.model
+    const given = givenText(call, operation, true)
+    const target = { ...upstream, model }
+    const asked = given === undefined ? call.request : continuedRequest(target, call.request, given)
+    const body = (operation === 'chat' ? ollamaChatBody : ollamaGenerateBody)(target, asked, call.stream)
     const request = {
       path: base + (operation === 'chat' ? '/api/chat' : '/api/generate'),
       body: JSON.stringify(body),
@@ -51,34 +60,46 @@ export function createOllamaProvider(upstream: Upstream, dependencies: ProviderD
     if (!state.ended) throw malformed('The upstream sent an answer that is not done.')
     const usage = settleUsage(state.usage, call.request, tally.total)
     const id = `${operation === 'chat' ? 'chatcmpl' : 'cmpl'}-${randomUUID()}`
-    const result = collector.result({ id, created: createdAt(answer), model: upstream.model, usage })
+    const result = collector.result({ id, created: createdAt(answer), model, usage })
     return { result, ...outcome(state, usage) }
   }
 
+  async function embed(call: Omit<ProviderCall, 'stream'>): Promise<EmbeddingOutcome> {
+    const model = call.model ?? upstream.model
+    const body = ollamaEmbedBody({ ...upstream, model }, call.request)
+    const answer = parseUpstreamObject(
+      await http.whole({
+        path: `${base}/api/embed`,
+        body: JSON.stringify(body),
+        requestId: call.requestId,
+        signal: call.signal,
+      }),
+    )
+    throwIfFailure(answer, secrets)
+    const { embeddings } = answer
+    const asked = Array.isArray(body['input']) ? body['input'].length : 1
+    if (!Array.isArray(embeddings) || embeddings.length !== asked || !embeddings.every(Array.isArray)) {
+      throw malformed('The upstream did not send one embedding for each input.')
+    }
+    const usage = settleUsage({ ...promptCount(answer), completionTokens: 0 }, call.request, () => 0)
+    return { result: embeddingList(model, embeddings, call.request['encoding_format'], usage), usage }
+  }
+
+  const chat: Provider['chat'] = (call, sink) => complete('chat', call, sink)
   return {
-    chat: (call, sink) => complete('chat', call, sink),
+    continuesPrefix: true,
+    chat,
     text: (call, sink) => complete('text', call, sink),
-    async embed(call) {
-      const body = ollamaEmbedBody(upstream, call.request)
-      const answer = parseUpstreamObject(
-        await http.whole({
-          path: `${base}/api/embed`,
-          body: JSON.stringify(body),
-          requestId: call.requestId,
-          signal: call.signal,
-        }),
-      )
-      throwIfFailure(answer, secrets)
-      const { embeddings } = answer
-      const asked = Array.isArray(body['input']) ? body['input'].length : 1
-      if (!Array.isArray(embeddings) || embeddings.length !== asked || !embeddings.every(Array.isArray)) {
-        throw malformed('The upstream did not send one embedding for each input.')
-      }
-      const usage = settleUsage({ ...promptCount(answer), completionTokens: 0 }, call.request, () => 0)
-      return { result: embeddingList(upstream.model, embeddings, call.request['encoding_format'], usage), usage }
-    },
+    embed,
+    probe: (options) => probe({ chat, embed }, options, 1),
     close: http.close,
   }
+}
+
+/** Ollama goes on after a last message of the assistant's, whoever wrote it. */
+function continuedRequest(upstream: Upstream, request: Readonly<JsonObject>, given: string): JsonObject {
+  const rest = requestForRest(request, upstream.defaults ?? {}, given)
+  return { ...rest, messages: messagesForRest(rest['messages'], given, () => true, {}) }
 }
 
 /** The path below which `/api/…` is found; what belongs to its OpenAI endpoint is cut off. */
@@ -180,31 +201,6 @@ function promptCount(answer: JsonObject): Pick<ReportedUsage, 'promptTokens'> {
 function createdAt(answer: JsonObject): number {
   const at = typeof answer['created_at'] === 'string' ? Date.parse(answer['created_at']) : Number.NaN
   return Math.floor((Number.isNaN(at) ? Date.now() : at) / 1_000)
-}
-
-function embeddingList(
-  model: string,
-  embeddings: readonly (readonly number[])[],
-  encoding: unknown,
-  usage: TokenUsage,
-): JsonObject {
-  return {
-    object: 'list',
-    data: embeddings.map((embedding, index) => ({
-      object: 'embedding',
-      index,
-      embedding: encoding === 'base64' ? toBase64(embedding) : embedding,
-    })),
-    model,
-    usage: { prompt_tokens: usage.promptTokens, total_tokens: usage.promptTokens },
-  }
-}
-
-/** 32-bit floats, little end first, as OpenAI's clients read them. */
-function toBase64(embedding: readonly number[]): string {
-  const bytes = Buffer.alloc(embedding.length * 4)
-  for (const [index, value] of embedding.entries()) bytes.writeFloatLE(value, index * 4)
-  return bytes.toString('base64')
 }
 
 function throwIfFailure(answer: JsonObject, secrets: readonly string[]): void {

@@ -1,5 +1,9 @@
+import type { ProviderQuirks } from '@inferq/config'
+import { messagesForRest, requestForRest } from './continuation.ts'
 import { isObject, type JsonObject } from './json.ts'
+import { quirksOf, takesStreamOptions } from './openai-address.ts'
 import type { Upstream } from './port.ts'
+import { missingDefaults } from './request-defaults.ts'
 
 /**
  * Fields inferq acts on itself. `service_tier` is our priority band: passed on, it would buy a tier at the upstream or be
@@ -7,49 +11,89 @@ import type { Upstream } from './port.ts'
  */
 const ownFields: readonly string[] = ['cache', 'service_tier']
 
+type BodyUpstream = Pick<Upstream, 'provider' | 'model' | 'baseUrl' | 'defaults' | 'credentials'>
+
+export interface BodyOptions {
+  /** Absent: the route knows no streams. */
+  readonly stream?: boolean
+  /** The model's name over there, where it is not the upstream's. */
+  readonly model?: string | undefined
+  /** The answer's beginning, to go on after. */
+  readonly given?: string | undefined
+}
+
 /**
  * The body for an OpenAI-compatible upstream: the client's, with the upstream's model, its defaults where the client said
- * nothing, and without what is meant for inferq. Unknown fields stay.
+ * nothing, without what is meant for inferq, and as the provider's quirks want it. Unknown fields stay.
  */
-export function openAIBody(
-  upstream: Pick<Upstream, 'model' | 'defaults'>,
-  request: Readonly<JsonObject>,
-  stream: boolean | undefined,
-): JsonObject {
-  const body: JsonObject = { ...request }
+export function openAIBody(upstream: BodyUpstream, request: Readonly<JsonObject>, options: BodyOptions): JsonObject {
+  const { stream, given } = options
+  const defaults = upstream.defaults ?? {}
+  const quirks = quirksOf(upstream.provider)
+  const asked = given === undefined ? request : requestForRest(request, defaults, given)
+  const body: JsonObject = { ...asked }
   for (const field of ownFields) delete body[field]
-  Object.assign(body, missingDefaults(request, upstream.defaults ?? {}, ownFields))
-  body['model'] = upstream.model
+  Object.assign(body, missingDefaults(asked, defaults, ownFields))
+  body['model'] = options.model ?? upstream.model
   delete body['stream']
   delete body['stream_options']
   if (stream === true) {
     const streamOptions = request['stream_options']
     body['stream'] = true
-    body['stream_options'] = { ...(isObject(streamOptions) ? streamOptions : {}), include_usage: true }
+    if (takesStreamOptions(upstream)) {
+      body['stream_options'] = { ...(isObject(streamOptions) ? streamOptions : {}), include_usage: true }
+    }
   }
+  if (given !== undefined) continueBody(body, quirks, given)
+  applyQuirks(body, quirks)
   return body
 }
 
-/** Those of `defaults` the request does not already decide, be it under an alias. */
-export function missingDefaults(
-  request: Readonly<JsonObject>,
-  defaults: Readonly<JsonObject>,
-  ignored: readonly string[] = [],
-): JsonObject {
-  const missing: JsonObject = {}
-  for (const [field, value] of Object.entries(defaults)) {
-    const decided = [field, aliases[field] ?? field].some(
-      (name) => request[name] !== undefined && request[name] !== null && !ignored.includes(name),
-    )
-    if (!decided) missing[field] = value
+/** Adds the answer's beginning in the words of the provider. */
+function continueBody(body: JsonObject, quirks: ProviderQuirks, given: string): void {
+  switch (quirks.continues) {
+    case 'continue_final_message': {
+      const isGiven = body['continue_final_message'] === true
+      body['messages'] = messagesForRest(body['messages'], given, () => isGiven, {})
+      body['continue_final_message'] = true
+      body['add_generation_prompt'] = false
+      delete body['echo']
+      return
+    }
+    case 'prefix_flag':
+      body['messages'] = messagesForRest(body['messages'], given, (last) => last['prefix'] === true, { prefix: true })
+      return
+    case 'trailing_message':
+      body['messages'] = messagesForRest(body['messages'], given, () => true, {})
+      return
+    case undefined:
+      return
   }
-  return missing
 }
 
-// OpenAI refuses a request with both.
-const aliases: Readonly<Record<string, string>> = {
-  max_tokens: 'max_completion_tokens',
-  max_completion_tokens: 'max_tokens',
+function applyQuirks(body: JsonObject, quirks: ProviderQuirks): void {
+  const { maxTokensField: field, maxTokensFieldModels: models } = quirks
+  if (field !== undefined && (models === undefined || models.test(String(body['model'])))) {
+    rename(body, field === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens', field)
+  }
+  for (const [name, theirs] of Object.entries(quirks.renameFields ?? {})) rename(body, name, theirs)
+  for (const name of quirks.dropFields ?? []) delete body[name]
+  const { dropMessageFields } = quirks
+  if (dropMessageFields !== undefined && Array.isArray(body['messages'])) {
+    body['messages'] = body['messages'].map((message: unknown) => without(message, dropMessageFields))
+  }
+}
+
+/** What is there under the name they know wins. */
+function rename(body: JsonObject, name: string, theirs: string): void {
+  const value = body[name]
+  delete body[name]
+  if (value !== undefined && value !== null) body[theirs] ??= value
+}
+
+function without(message: unknown, fields: readonly string[]): unknown {
+  if (!isObject(message) || !fields.some((field) => field in message)) return message
+  return Object.fromEntries(Object.entries(message).filter(([name]) => !fields.includes(name)))
 }
 
 /** How many choices the request asks for. */

@@ -2,46 +2,60 @@ import { StringDecoder } from 'node:string_decoder'
 import type { TokenUsage } from '@inferq/contracts'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { CompletionState } from './completion-state.ts'
+import { cutEcho, givenText, withoutEcho } from './continuation.ts'
+import { secretsOf } from './credentials.ts'
 import { type AnswerReader, interrupted } from './exchange.ts'
 import { isFailure, parseFailure, toError } from './failure.ts'
-import { createHttpClient, secretsOf } from './http-client.ts'
+import { createHttpClient } from './http-client.ts'
 import { isObject, type JsonObject, malformed, parseUpstreamObject } from './json.ts'
+import { continuationPath, openAIPath, quirksOf } from './openai-address.ts'
 import { readChunk } from './openai-chunk.ts'
 import { choicesAsked, openAIBody } from './openai-request.ts'
 import type {
   CompletionOutcome,
   CompletionSink,
+  EmbeddingOutcome,
   Provider,
   ProviderCall,
   ProviderDependencies,
   Upstream,
 } from './port.ts'
+import { probe } from './probe.ts'
 import { createTokenTally, parseUsage, settleUsage } from './usage.ts'
 
 // One event may hold an image; no honest one is longer. In UTF-16 units.
 const maxEventLength = 32 * 1024 * 1024
 
-/** Calls of OpenAI, of vLLM and of everything else that speaks OpenAI's wire. */
+/** Calls of OpenAI, of vLLM, of Azure and of everything else that speaks OpenAI's wire. */
 export function createOpenAIProvider(upstream: Upstream, dependencies: ProviderDependencies): Provider {
   const http = createHttpClient(upstream, dependencies)
   const secrets = secretsOf(upstream)
-  const base = openAIBasePath(upstream)
-  const headerId = upstream.provider === 'vllm' ? uniqueRequestId : (id: string) => id
+  const quirks = quirksOf(upstream.provider)
+  const headerId = upstream.wire === 'vllm' ? uniqueRequestId : (id: string) => id
+  const continuesPrefix = continuationPath(upstream, upstream.model) !== undefined
 
   async function complete(
     operation: 'chat' | 'text',
     call: ProviderCall,
     sink: CompletionSink,
   ): Promise<CompletionOutcome> {
+    const model = call.model ?? upstream.model
+    const given = givenText(call, operation, continuesPrefix)
+    const route = openAIPath(upstream, operation === 'chat' ? 'chat/completions' : 'completions', model)
     const request = {
-      path: base + (operation === 'chat' ? '/chat/completions' : '/completions'),
-      body: JSON.stringify(openAIBody(upstream, call.request, call.stream)),
+      path: given === undefined ? route : (continuationPath(upstream, model) ?? route),
+      body: JSON.stringify(openAIBody(upstream, call.request, { stream: call.stream, model, given })),
       requestId: headerId(call.requestId),
       signal: call.signal,
     }
-    if (!call.stream) return wholeOutcome(parseUpstreamObject(await http.whole(request)), call.request, secrets)
+    const echo = quirks.echoesPrefix === true ? given : undefined
+    if (!call.stream) {
+      const result = parseUpstreamObject(await http.whole(request))
+      return wholeOutcome(echo === undefined ? result : cutEcho(result, echo), call.request, secrets)
+    }
     const tally = createTokenTally()
-    const state = new CompletionState(sink, tally, choicesAsked(call.request))
+    const hearing = echo === undefined ? sink : withoutEcho(sink, echo)
+    const state = new CompletionState(hearing, tally, choicesAsked(call.request))
     await http.stream(request, createEventReader(operation, state, secrets))
     return {
       ...(state.finishReason === undefined ? {} : { finishReason: state.finishReason }),
@@ -49,33 +63,31 @@ export function createOpenAIProvider(upstream: Upstream, dependencies: ProviderD
     }
   }
 
+  async function embed(call: Omit<ProviderCall, 'stream'>): Promise<EmbeddingOutcome> {
+    const model = call.model ?? upstream.model
+    const answer = await http.whole({
+      path: openAIPath(upstream, 'embeddings', model),
+      body: JSON.stringify(openAIBody(upstream, call.request, { model })),
+      requestId: headerId(call.requestId),
+      signal: call.signal,
+    })
+    const result = parseUpstreamObject(answer)
+    throwIfFailure(result, secrets)
+    if (!Array.isArray(result['data']) || result['data'].length !== inputsAsked(call.request)) {
+      throw malformed('The upstream did not send one embedding for each input.')
+    }
+    return { result, usage: embeddingUsage(result, call.request) }
+  }
+
+  const chat: Provider['chat'] = (call, sink) => complete('chat', call, sink)
   return {
-    chat: (call, sink) => complete('chat', call, sink),
+    continuesPrefix,
+    chat,
     text: (call, sink) => complete('text', call, sink),
-    async embed(call) {
-      const answer = await http.whole({
-        path: `${base}/embeddings`,
-        body: JSON.stringify(openAIBody(upstream, call.request, undefined)),
-        requestId: headerId(call.requestId),
-        signal: call.signal,
-      })
-      const result = parseUpstreamObject(answer)
-      throwIfFailure(result, secrets)
-      if (!Array.isArray(result['data']) || result['data'].length !== inputsAsked(call.request)) {
-        throw malformed('The upstream did not send one embedding for each input.')
-      }
-      return { result, usage: embeddingUsage(result, call.request) }
-    },
+    embed,
+    probe: (options) => probe({ chat, embed }, options, quirks.minMaxTokens ?? 1),
     close: http.close,
   }
-}
-
-/** The path of the API below the origin: `/v1` unless the base URL names another. */
-export function openAIBasePath(upstream: Pick<Upstream, 'provider' | 'baseUrl'>): string {
-  const path = new URL(upstream.baseUrl).pathname.replace(/\/+$/, '')
-  if (path === '') return '/v1'
-  // vLLM behind a prefix: its API is always below /v1.
-  return upstream.provider === 'vllm' && !path.endsWith('/v1') ? `${path}/v1` : path
 }
 
 /** vLLM takes the header as the id of its own request and refuses one that is still running, as after a lost worker. */

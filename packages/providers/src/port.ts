@@ -1,20 +1,24 @@
+import type { WireName } from '@inferq/config'
 import type { ChoiceDelta, TokenUsage } from '@inferq/contracts'
-
-export type ProviderKind = 'openai' | 'vllm' | 'ollama'
 
 /** One concrete upstream: where a deployment's calls go, and how. */
 export interface Upstream {
   /** The deployment's id, as in logs and attempts. */
   readonly id: string
-  readonly provider: ProviderKind
+  /** LiteLLM's name of the provider: its family's quirks are kept to. */
+  readonly provider: string
+  readonly wire: WireName
   /** The model's id over there; it replaces the public name of the request. */
   readonly model: string
   /**
-   * openai, vllm: the address an OpenAI SDK would be given; `/v1` is added when it has no path.
-   * ollama: the server's address; a trailing `/v1` or `/api` is ignored.
+   * openai, vllm: the address an OpenAI SDK would be given; `/v1` is added when it has no path, unless the provider's own has
+   * none. Azure: the resource's, or one that ends in `/openai/v1`. ollama: the server's address; a trailing `/v1` or `/api` is
+   * ignored. anthropic ends in `/v1`, gemini in `/v1beta`, cohere in `/v2`, bedrock has no path.
    */
   readonly baseUrl: string
   readonly apiKey?: string
+  /** What the provider's family names beside a key: regions, API versions, AWS keys. */
+  readonly credentials?: Readonly<Record<string, string>>
   /** Sent with every call; they win over our own. */
   readonly headers?: Readonly<Record<string, string>>
   /** Fields of the request the client left out or set to null. The client's value wins. */
@@ -46,6 +50,13 @@ export interface ProviderCall {
   /** Ends the call and destroys its connection; the call then rejects with the signal's reason. Carries the deadline. */
   readonly signal: AbortSignal
   readonly requestId: string
+  /** The model's id over there where it is not the upstream's: what a wildcard matched. */
+  readonly model?: string
+  /**
+   * The answer's beginning, as another deployment has given it: the upstream goes on after it, and the sink hears only what
+   * is new. Only for a chat with one choice, of a provider with `continuesPrefix`.
+   */
+  readonly continueFrom?: string
 }
 
 /**
@@ -78,11 +89,19 @@ export interface EmbeddingOutcome {
  * try makes sense), except an aborted signal's reason and what a sink threw: these come through as they are.
  */
 export interface Provider {
+  /** It can go on with a given beginning of an answer. */
+  readonly continuesPrefix: boolean
   /** A chat completion, from OpenAI's request. */
   chat(call: ProviderCall, sink: CompletionSink): Promise<CompletionOutcome>
   /** A legacy text completion, from OpenAI's request. */
   text(call: ProviderCall, sink: CompletionSink): Promise<CompletionOutcome>
   embed(call: Omit<ProviderCall, 'stream'>): Promise<EmbeddingOutcome>
+  /** Makes the smallest call that shows whether the deployment serves; rejects as `chat` and `embed` do. */
+  probe(options: {
+    readonly mode: 'chat' | 'embedding'
+    readonly signal: AbortSignal
+    readonly model?: string
+  }): Promise<void>
   /** Destroys the connections. Calls still in flight reject with `upstream_interrupted`. */
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { listModels, type ProviderKind } from '../src/index.ts'
+import { listModels } from '../src/index.ts'
 import { call, createBench, createRecorder, failureOf, kinds, patientTimeouts, silentSink, until } from './support.ts'
 
 const weatherTool = {
@@ -7,7 +7,8 @@ const weatherTool = {
   function: { name: 'weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } },
 }
 
-describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
+describe.each(kinds)('the $name provider', (kind) => {
+  const { abilities } = kind
   let bench: Awaited<ReturnType<typeof createBench>>
   beforeEach(async () => {
     bench = await createBench()
@@ -23,9 +24,9 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
       expect(sink.calls).toBeGreaterThanOrEqual(4)
       expect(sink.heard).toEqual([{ index: 0, finish_reason: 'stop' }])
       expect(outcome.finishReason).toBe('stop')
-      expect(outcome.usage).toMatchObject({ completionTokens: 4 })
+      if (abilities.streamUsage) expect(outcome.usage).toMatchObject({ completionTokens: 4 })
       expect(outcome.usage.promptTokens).toBeGreaterThan(0)
-      expect(outcome.usage.estimated).toBeUndefined()
+      expect(outcome.usage.estimated).toBe(abilities.streamUsage ? undefined : true)
       expect(outcome.result).toBeUndefined()
     })
 
@@ -60,7 +61,7 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
       bench.simulator.script('sim', { tokens: 40 })
       const outcome = await bench.provider(kind).chat(call({ max_tokens: 5 }), silentSink)
       expect(outcome.finishReason).toBe('length')
-      expect(outcome.usage.completionTokens).toBe(5)
+      if (abilities.streamUsage) expect(outcome.usage.completionTokens).toBe(5)
     })
 
     it('takes characters apart at any byte', async () => {
@@ -108,7 +109,7 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
       expect(sink.heard.map(({ delta }) => delta?.['reasoning_content'] ?? '').join('')).toBe('let me think')
     })
 
-    it('estimates the usage and says so when the upstream reports none', async () => {
+    it.skipIf(!abilities.mayOmitUsage)('estimates the usage and says so when the upstream reports none', async () => {
       bench.simulator.script('sim', { text: 'One two three four five.', noUsage: true })
       const provider = bench.provider(kind)
       const streamed = await provider.chat(call({}), silentSink)
@@ -119,19 +120,20 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
       expect(whole.usage.estimated).toBe(true)
     })
 
-    it('embeds one text and several, as floats and as base64', async () => {
+    it.skipIf(!abilities.embeddings)('embeds one text and several, as floats and as base64', async () => {
       const provider = bench.provider(kind)
       const embed = (request: Record<string, unknown>) => {
         const { request: body, signal, requestId } = call({ messages: undefined, ...request })
         return provider.embed({ request: body, signal, requestId })
       }
-      const one = await embed({ input: 'a river', dimensions: 8 })
+      const { dimensions } = abilities
+      const one = await embed({ input: 'a river', dimensions })
       expect(one.result).toMatchObject({ object: 'list', data: [{ object: 'embedding', index: 0 }] })
       expect(one.usage.promptTokens).toBeGreaterThan(0)
       expect(one.usage.completionTokens).toBe(0)
       const [first] = one.result['data'] as { embedding: number[] }[]
-      expect(first?.embedding).toHaveLength(8)
-      const several = await embed({ input: ['a river', 'a hill', 'a lake'], dimensions: 8, encoding_format: 'base64' })
+      expect(first?.embedding).toHaveLength(dimensions)
+      const several = await embed({ input: ['a river', 'a hill', 'a lake'], dimensions, encoding_format: 'base64' })
       const data = several.result['data'] as { embedding: string; index: number }[]
       expect(data.map(({ index }) => index)).toEqual([0, 1, 2])
       const bytes = Buffer.from(data[0]?.embedding ?? '', 'base64')
@@ -140,24 +142,96 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
 
     it('sends the upstream its own name for the model, and its key', async () => {
       await bench.provider(kind, { model: 'sim-7b', apiKey: 'sk-very-secret-key' }).chat(call({}), silentSink)
-      expect(bench.lastBody()['model']).toBe('sim-7b')
-      const [request] = bench.simulator.stats({ requests: true }).requests ?? []
-      expect(request?.headers['authorization']).toMatch(/^Bearer \*\*\*/)
+      const request = bench.lastRequest()
+      if (abilities.modelIn === 'body') expect(bench.lastBody()['model']).toBe('sim-7b')
+      else expect(request?.path).toMatch(/sim-7b/)
+      const [header, before] = abilities.keyHeader
+      expect(request?.headers[header]).toMatch(new RegExp(`^${before}\\*\\*\\*`))
       expect(request?.headers['x-request-id']).toMatch(/^req-1/)
+    })
+
+    it("sends the call's model where a wildcard matched one", async () => {
+      const provider = bench.provider(kind, { model: 'sim-*' })
+      const whole = await provider.chat(call({ max_tokens: 2 }, { stream: false, model: 'sim-13b' }), silentSink)
+      expect(whole.finishReason).toBe('length')
+      if (abilities.modelIn === 'body') expect(bench.lastBody()['model']).toBe('sim-13b')
+      else expect(bench.lastRequest()?.path).toMatch(/sim-13b/)
+    })
+
+    it.skipIf(abilities.seed === undefined)('sends the seed where the upstream looks for it', async () => {
+      await bench.provider(kind).chat(call({ seed: 4711 }), silentSink)
+      const found = (abilities.seed ?? []).reduce<unknown>(
+        (value, field) => (value as Record<string, unknown> | undefined)?.[field],
+        bench.lastBody(),
+      )
+      expect(found).toBe(4711)
+    })
+
+    it.skipIf(!abilities.continues)('goes on with a given beginning, and tells only what is new', async () => {
+      const text = 'One two three four five six.'
+      bench.simulator.script('sim', { text })
+      const provider = bench.provider(kind)
+      expect(provider.continuesPrefix).toBe(true)
+      for (const given of ['One two', 'One two three four fi', 'O']) {
+        const sink = createRecorder()
+        const outcome = await provider.chat(call({}, { continueFrom: given }), sink)
+        expect(given + sink.said).toBe(text)
+        expect(outcome.finishReason).toBe('stop')
+        const whole = await provider.chat(call({}, { stream: false, continueFrom: given }), silentSink)
+        expect(whole.result).toMatchObject({ choices: [{ message: { content: text.slice(given.length) } }] })
+      }
+      expect(bench.simulator.stats().total.continued).toBe(6)
+    })
+
+    it('takes an empty beginning for none', async () => {
+      bench.simulator.script('sim', { text: 'One two.' })
+      const sink = createRecorder()
+      await bench.provider(kind).chat(call({}, { continueFrom: '' }), sink)
+      expect(sink.said).toBe('One two.')
+    })
+
+    it('does not begin to go on where it cannot', async () => {
+      const provider = bench.provider(kind)
+      expect(provider.continuesPrefix).toBe(abilities.continues)
+      const cannot = [
+        ...(abilities.continues ? [] : [provider.chat(call({}, { continueFrom: 'One' }), silentSink)]),
+        provider.chat(call({ n: 2 }, { continueFrom: 'One' }), silentSink),
+        provider.text(call({ messages: undefined, prompt: 'x' }, { continueFrom: 'One' }), silentSink),
+      ]
+      for (const refused of cannot) expect((await failureOf(refused)).code).toBe('internal_error')
+      expect(bench.simulator.stats().total.calls).toBe(0)
+    })
+
+    it('probes with the smallest call, and rejects as any call does', async () => {
+      const provider = bench.provider(kind)
+      const { signal } = new AbortController()
+      await provider.probe({ mode: 'chat', signal })
+      expect(bench.simulator.stats().total).toMatchObject({ calls: 1, completed: 1 })
+      expect(bench.simulator.stats().total.generatedTokens).toBeLessThanOrEqual(16)
+      if (abilities.embeddings) await provider.probe({ mode: 'embedding', signal, model: 'sim-embed' })
+      bench.simulator.script('sim', { fault: 503 })
+      expect((await failureOf(provider.probe({ mode: 'chat', signal }))).code).toBe('upstream_overloaded')
+      bench.simulator.script('sim', { fault: null, hang: 'before-headers' })
+      const controller = new AbortController()
+      const hanging = provider.probe({ mode: 'chat', signal: controller.signal })
+      await until(() => bench.simulator.stats().total.running === 1)
+      controller.abort(new Error('too late'))
+      await expect(hanging).rejects.toThrow('too late')
+      await until(() => bench.simulator.stats().total.aborted === 1)
     })
 
     it('answers a hundred calls at once over fewer connections', async () => {
       bench.simulator.script('sim', { tokens: 20, interTokenMs: 1 })
       const provider = bench.provider(kind, {}, { connections: 25 })
       const outcomes = await Promise.all(Array.from({ length: 100 }, () => provider.chat(call({}), silentSink)))
-      expect(outcomes.every(({ usage }) => usage.completionTokens === 20)).toBe(true)
+      if (abilities.streamUsage) expect(outcomes.every(({ usage }) => usage.completionTokens === 20)).toBe(true)
       expect(bench.simulator.stats().total).toMatchObject({ calls: 100, completed: 100, aborted: 0 })
       expect(bench.simulator.stats().total.maxConcurrency).toBeLessThanOrEqual(25)
     })
 
-    it('lists the models of the upstream', async () => {
+    it.skipIf(!abilities.modelList)('lists the models of the upstream', async () => {
       bench.simulator.script('listed', {})
-      const models = await listModels({ provider: kind, baseUrl: bench.simulator.url }, { timeoutMs: 2_000 })
+      const models = await listModels(kind.upstream(bench.simulator.url), { timeoutMs: 2_000 })
       expect(models.some((name) => name.startsWith('listed'))).toBe(true)
     })
   })
@@ -196,6 +270,7 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
         expect(error.detail).toMatchObject(expected)
         expect(error.detail.upstream?.status).toBe(fault.status)
       }
+      if (!abilities.embeddings) return
       const { request, signal, requestId } = call({ messages: undefined, input: 'x' })
       expect((await failureOf(provider.embed({ request, signal, requestId }))).code).toBe(expected.code)
     })
@@ -219,9 +294,10 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
     it('with upstream_unreachable when nobody listens', async () => {
       const { url } = bench.simulator
       await bench.simulator.stop()
-      const error = await failureOf(bench.provider(kind, { baseUrl: url }).chat(call({}), silentSink))
+      const error = await failureOf(bench.provider(kind, kind.upstream(url)).chat(call({}), silentSink))
       expect(error.code).toBe('upstream_unreachable')
-      const listed = listModels({ provider: kind, baseUrl: url }, { timeoutMs: 500 })
+      if (!abilities.modelList) return
+      const listed = listModels(kind.upstream(url), { timeoutMs: 500 })
       expect((await failureOf(listed)).code).toBe('upstream_unreachable')
     })
 
@@ -262,7 +338,8 @@ describe.each(kinds)('the %s provider', (kind: ProviderKind) => {
     it('does not take a slow but steady stream for a silent one', async () => {
       bench.simulator.script('sim', { tokens: 40, interTokenMs: 20 })
       const provider = bench.provider(kind, { timeouts: { ...patientTimeouts, firstTokenMs: 500, idleMs: 500 } })
-      expect((await provider.chat(call({}), silentSink)).usage.completionTokens).toBe(40)
+      const { usage } = await provider.chat(call({}), silentSink)
+      if (abilities.streamUsage) expect(usage.completionTokens).toBe(40)
     })
 
     it('with upstream_malformed for a broken chunk and for a broken body', async () => {

@@ -55,7 +55,10 @@ describe('what an upstream says of a failure', () => {
     [402, undefined, 'upstream_authentication'],
     [408, undefined, 'upstream_timeout'],
     [413, 'context_length_exceeded', 'context_length_exceeded'],
-    [429, 'insufficient_quota', 'rate_limit_exceeded'],
+    [429, 'insufficient_quota', 'upstream_authentication'],
+    [429, 'engine_overloaded_error', 'upstream_overloaded'],
+    [498, undefined, 'upstream_overloaded'],
+    [413, undefined, 'upstream_invalid_request'],
     [500, 'context_length_exceeded', 'upstream_error'],
   ])('of status %s and code %s is %s', (status, code, expected) => {
     const failure = { status, ...(code === undefined ? {} : { code }) }

@@ -1,7 +1,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createProvider, listModels, type Provider, type ProviderKind } from '../src/index.ts'
+import { createProvider, listModels, type Provider } from '../src/index.ts'
 import { call, createRecorder, failureOf, patientTimeouts, silentSink, until } from './support.ts'
 
 // What no honest server does, and the simulator therefore cannot.
@@ -50,9 +50,14 @@ function saying(bytes: string, more: (socket: Socket) => void = (socket) => sock
   )
 }
 
-function provider(baseUrl: string, kind: ProviderKind = 'openai', over = {}, dependencies = {}): Provider {
+function provider(
+  baseUrl: string,
+  kind: 'openai' | 'vllm' | 'ollama' = 'openai',
+  over = {},
+  dependencies = {},
+): Provider {
   const made = createProvider(
-    { id: 'hostile', provider: kind, model: 'm', baseUrl, timeouts: { ...patientTimeouts, ...over } },
+    { id: 'hostile', provider: kind, wire: kind, model: 'm', baseUrl, timeouts: { ...patientTimeouts, ...over } },
     dependencies,
   )
   closing.push(() => made.close())

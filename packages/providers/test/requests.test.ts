@@ -16,42 +16,133 @@ function paramOf(make: () => unknown): string | undefined {
   throw new Error('not refused')
 }
 
+const body = (
+  upstream: Partial<Parameters<typeof openAIBody>[0]>,
+  request: Record<string, unknown>,
+  options: Parameters<typeof openAIBody>[2] = {},
+) => openAIBody({ provider: 'openai', model: 'm', baseUrl: 'http://127.0.0.1:9/v1', ...upstream }, request, options)
+
 describe('the body for an OpenAI-compatible upstream', () => {
   const upstream = { model: 'real', defaults: { temperature: 0.2, max_tokens: 100 } }
 
   it("has the upstream's model, the client's unknown fields, and nothing of ours", () => {
     const request = { model: 'public', messages: [], top_k: 3, cache: { ttl: 1 }, service_tier: 'flex', temperature: 1 }
-    expect(openAIBody(upstream, request, undefined)).toEqual({
-      model: 'real',
-      messages: [],
-      top_k: 3,
-      temperature: 1,
-      max_tokens: 100,
-    })
+    expect(body(upstream, request)).toEqual({ model: 'real', messages: [], top_k: 3, temperature: 1, max_tokens: 100 })
     expect(request.model).toBe('public')
   })
 
+  it("has the call's model where a wildcard matched one", () => {
+    expect(body(upstream, {}, { model: 'matched' })['model']).toBe('matched')
+  })
+
   it('always asks for usage when it streams, and keeps the other options of the stream', () => {
-    const streamed = openAIBody({ model: 'm' }, { stream: false, stream_options: { include_obfuscation: false } }, true)
-    expect(streamed).toEqual({
+    expect(body({}, { stream: false, stream_options: { include_obfuscation: false } }, { stream: true })).toEqual({
       model: 'm',
       stream: true,
       stream_options: { include_obfuscation: false, include_usage: true },
     })
-    expect(openAIBody({ model: 'm' }, { stream: true, stream_options: { include_usage: true } }, false)).toEqual({
-      model: 'm',
-    })
+    const whole = body({}, { stream: true, stream_options: { include_usage: true } }, { stream: false })
+    expect(whole).toEqual({ model: 'm' })
   })
 
   it('takes a default where the client said nothing or null, but not beside an alias', () => {
-    expect(openAIBody(upstream, { temperature: null }, false)).toMatchObject({ temperature: 0.2, max_tokens: 100 })
-    expect(openAIBody(upstream, { max_completion_tokens: 5 }, false)).not.toHaveProperty('max_tokens')
-    expect(openAIBody({ model: 'm', defaults: { service_tier: 'flex' } }, { service_tier: 'priority' }, false)).toEqual(
-      {
-        model: 'm',
-        service_tier: 'flex',
-      },
-    )
+    expect(body(upstream, { temperature: null })).toMatchObject({ temperature: 0.2, max_tokens: 100 })
+    expect(body(upstream, { max_completion_tokens: 5 })).not.toHaveProperty('max_tokens')
+    const ours = { defaults: { service_tier: 'flex' } }
+    expect(body(ours, { service_tier: 'priority' })).toEqual({ model: 'm', service_tier: 'flex' })
+  })
+
+  it.each([
+    ['o3-mini', { max_tokens: 5 }, { max_completion_tokens: 5 }],
+    ['gpt-5-nano', { max_tokens: 5, max_completion_tokens: 6 }, { max_completion_tokens: 6 }],
+    ['gpt-5-nano', { max_tokens: null }, {}],
+    ['gpt-4o', { max_tokens: 5 }, { max_tokens: 5 }],
+    ['llama-3', { max_completion_tokens: 5 }, { max_completion_tokens: 5 }],
+  ])('bounds the answer of %s, asked with %j, by %j', (model, request, expected) => {
+    expect(body({ model }, request)).toEqual({ model, ...expected })
+  })
+
+  it('for Mistral has its names, no options of the stream, and no fields that it refuses', () => {
+    const messages = [
+      { role: 'user', content: 'a', name: 'Ada' },
+      { role: 'assistant', content: 'b', reasoning_content: 'thinking', refusal: null },
+    ]
+    const request = { messages, seed: 7, max_completion_tokens: 9, user: 'u', store: true, logprobs: true }
+    expect(body({ provider: 'mistral' }, request, { stream: true })).toEqual({
+      model: 'm',
+      stream: true,
+      random_seed: 7,
+      max_tokens: 9,
+      logprobs: true,
+      messages: [
+        { role: 'user', content: 'a', name: 'Ada' },
+        { role: 'assistant', content: 'b' },
+      ],
+    })
+    expect(messages[1]).toHaveProperty('reasoning_content')
+  })
+
+  it('for Groq has no names in messages', () => {
+    const sent = body({ provider: 'groq' }, { messages: [{ role: 'user', content: 'a', name: 'Ada' }] })
+    expect(sent['messages']).toEqual([{ role: 'user', content: 'a' }])
+  })
+
+  it('for Azure asks for usage from the first version that knows how', () => {
+    const options = (version: string, baseUrl = 'https://x.openai.azure.com') =>
+      body({ provider: 'azure', baseUrl, credentials: { api_version: version } }, {}, { stream: true })[
+        'stream_options'
+      ]
+    expect(options('2024-06-01')).toBeUndefined()
+    expect(options('2024-08-01-preview')).toBeUndefined()
+    expect(options('2024-09-01-preview')).toEqual({ include_usage: true })
+    expect(options('2025-03-01-preview')).toEqual({ include_usage: true })
+    expect(options('preview')).toEqual({ include_usage: true })
+    expect(options('2024-06-01', 'https://x.openai.azure.com/openai/v1')).toEqual({ include_usage: true })
+  })
+
+  it.each([
+    ['vllm', {}, { continue_final_message: true, add_generation_prompt: false }],
+    ['mistral', { prefix: true }, {}],
+    ['deepseek', { prefix: true }, {}],
+  ])('for %s goes on with a given beginning', (provider, flags, fields) => {
+    const request = { messages: [{ role: 'user', content: 'Count.' }], echo: undefined }
+    expect(body({ provider }, request, { given: 'one two' })).toEqual({
+      model: 'm',
+      ...(provider === 'vllm' ? {} : { echo: undefined }),
+      messages: [
+        { role: 'user', content: 'Count.' },
+        { role: 'assistant', content: 'one two', ...flags },
+      ],
+      ...fields,
+    })
+  })
+
+  it("joins the given beginning to the client's own where the client had given one", () => {
+    const user = { role: 'user', content: 'Count.' }
+    const own = { role: 'assistant', content: 'one' }
+    const last = (provider: string, request: Record<string, unknown>, given = ' two') =>
+      (body({ provider }, request, { given })['messages'] as unknown[]).slice(1)
+    expect(last('vllm', { messages: [user, own], continue_final_message: true })).toEqual([
+      { role: 'assistant', content: 'one two' },
+    ])
+    expect(last('vllm', { messages: [user, own] })).toEqual([own, { role: 'assistant', content: ' two' }])
+    const flagged = { ...own, prefix: true }
+    expect(last('mistral', { messages: [user, flagged] })).toEqual([{ ...flagged, content: 'one two' }])
+    // Mistral says the beginning again: it is part of what was given.
+    expect(last('mistral', { messages: [user, flagged] }, 'one two')).toEqual([{ ...flagged, content: 'one two' }])
+  })
+
+  it('lets a continued answer be only as long as is left of it', () => {
+    const given = 'The quick brown fox jumps over the lazy dog.'
+    const bound = (provider: string, request: Record<string, unknown>, defaults: Record<string, unknown> = {}) =>
+      body({ provider, defaults }, { messages: [], ...request }, { given })
+    const { max_tokens: left } = bound('vllm', { max_tokens: 100 })
+    expect(left).toBeGreaterThan(80)
+    expect(left).toBeLessThan(95)
+    expect(bound('vllm', { max_completion_tokens: 100 })['max_completion_tokens']).toBe(left)
+    expect(bound('vllm', {}, { max_tokens: 100 })['max_tokens']).toBe(left)
+    expect(bound('vllm', { max_tokens: 3 })['max_tokens']).toBe(1)
+    expect(bound('vllm', {})).not.toHaveProperty('max_tokens')
   })
 
   it('counts the choices asked for', () => {

@@ -30,9 +30,12 @@ const shortestDelayMs = 1
 
 /** The consuming side of one class over BullMQ. */
 export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
-  const { redis, keys, log, concurrency } = options
+  const { redis, keys, log } = options
+  let { concurrency } = options
   const running = new Map<string, AbortController>()
   const fetchers: Worker<BullData>[] = []
+  /** Fetchers that a smaller consumer has no use for, until their jobs have ended. */
+  const leaving = new Set<Promise<void>>()
   let quieted = false
 
   const process = async (job: Job<BullData>, token: string | undefined): Promise<void> => {
@@ -93,17 +96,22 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     return fetcher
   }
 
+  const countOf = (jobsAtOnce: number): number => Math.min(maxFetchers, Math.ceil(jobsAtOnce / jobsPerFetcher))
+  /** Jobs at once of the fetcher at `place` of `count`. */
+  const shareOf = (place: number, count: number): number =>
+    Math.floor(concurrency / count) + (place < concurrency % count ? 1 : 0)
+
+  const launch = (fetcher: Worker<BullData>): void => {
+    fetcher.run().catch((error: unknown) => log.error({ class: options.class, error }, 'consumer-failed'))
+  }
+
   const service = createService({
     name: `consumer ${options.class}`,
     async start() {
-      const count = Math.min(maxFetchers, Math.ceil(concurrency / jobsPerFetcher))
-      for (let i = 0; i < count; i++) {
-        fetchers.push(createFetcher(Math.floor(concurrency / count) + (i < concurrency % count ? 1 : 0), i === 0))
-      }
+      const count = countOf(concurrency)
+      for (let i = 0; i < count; i++) fetchers.push(createFetcher(shareOf(i, count), i === 0))
       await Promise.all(fetchers.map((fetcher) => fetcher.waitUntilReady()))
-      for (const fetcher of fetchers) {
-        fetcher.run().catch((error: unknown) => log.error({ class: options.class, error }, 'consumer-failed'))
-      }
+      for (const fetcher of fetchers) launch(fetcher)
     },
     async quiet() {
       quieted = true
@@ -111,7 +119,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     },
     async stop(deadline) {
       quieted = true
-      const closed = Promise.all(fetchers.map((fetcher) => fetcher.close()))
+      const closed = Promise.all([...leaving, ...fetchers.map((fetcher) => fetcher.close())])
       const late = new Promise<'late'>((resolve) => {
         if (deadline.signal.aborted) resolve('late')
         else deadline.signal.addEventListener('abort', () => resolve('late'), { once: true })
@@ -128,6 +136,27 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     abort,
     abortAll(reason) {
       for (const controller of running.values()) controller.abort(reason)
+    },
+    resize(jobsAtOnce) {
+      if (jobsAtOnce === concurrency) return
+      concurrency = jobsAtOnce
+      if (quieted || fetchers.length === 0) return
+      const count = countOf(concurrency)
+      for (const fetcher of fetchers.splice(count)) {
+        const left = fetcher.close().catch((error: unknown) => {
+          log.warn({ class: options.class, error }, 'fetcher-not-closed')
+        })
+        leaving.add(left)
+        left.finally(() => leaving.delete(left))
+      }
+      fetchers.forEach((fetcher, place) => {
+        fetcher.concurrency = shareOf(place, count)
+      })
+      while (fetchers.length < count) {
+        const fetcher = createFetcher(shareOf(fetchers.length, count), false)
+        fetchers.push(fetcher)
+        launch(fetcher)
+      }
     },
     get inFlight() {
       return running.size

@@ -68,6 +68,8 @@ export interface JobConsumer extends Service {
   /** Aborts the running attempt of a job here; false when it does not run here. */
   abort(jobId: string, reason: Error): boolean
   abortAll(reason: Error): void
+  /** Changes how many jobs run at once, from now on; running ones are left alone. */
+  resize(concurrency: number): void
   readonly inFlight: number
 }
 
@@ -83,4 +85,6 @@ export interface WorkerRegistration {
   readonly startedAt: number
   readonly lastBeatAt: number
   readonly state: 'running' | 'draining'
+  /** Of the configuration it runs on. */
+  readonly fingerprint: string
 }

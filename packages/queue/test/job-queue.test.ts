@@ -262,6 +262,7 @@ it('lists the workers that beat, and forgets those that do not', async () => {
     startedAt: 1,
     lastBeatAt: 1,
     state: 'running',
+    fingerprint: 'f',
   } as const
   await registry.beat(worker, 60_000)
   await registry.beat({ ...worker, id: 'w2' }, 20)

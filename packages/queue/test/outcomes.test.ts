@@ -69,13 +69,14 @@ const end = (): EndMessage => ({
   tier: 'default',
   owner: 'owner',
   model: 'small',
+  servedModel: 'small',
   class: 'gpu',
   requestId: 'req_1',
   metadata: {},
   createdAt: 1_000,
   endedAt: 2_000,
   attempts: [],
-  costMicroUsd: null,
+  costNanoUsd: null,
 })
 
 async function report(...messages: readonly OutcomeMessage[]): Promise<void> {

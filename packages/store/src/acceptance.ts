@@ -44,9 +44,9 @@ async function insertJobs(database: Database, specs: readonly JobSpec[], relayAf
     name: 'insert-accepted',
     text: `
       insert into jobs (id, type, operation, mode, tier, owner, model, class, status, stream, keep_result, request_id,
-        metadata, candidates, request, created_at, start_by, finish_by, relay_at)
+        metadata, candidates, route, cascade_check, request, created_at, start_by, finish_by, relay_at)
       select id, type, operation, mode, tier, owner, model, class, 'queued', stream, keep_result, request_id,
-        metadata::jsonb, candidates::jsonb, request::json, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
+        metadata::jsonb, candidates::jsonb, route::jsonb, cascade_check::jsonb, request::json, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
         ${toTimestamp('finish_by')}, now() + ${relayAfterMs} * interval '1 millisecond'
       from ${input.from}
       on conflict (id) do nothing`,
@@ -68,6 +68,8 @@ const inputTypes = {
   request_id: 'text',
   metadata: 'text',
   candidates: 'text',
+  route: 'text',
+  cascade_check: 'text',
   request: 'text',
   created_at: 'float8',
   start_by: 'float8',
@@ -89,6 +91,8 @@ function toInput(spec: JobSpec): Readonly<Record<keyof typeof inputTypes, unknow
     request_id: cleanText(spec.requestId),
     metadata: jsonbText(spec.metadata),
     candidates: jsonbText(spec.candidates),
+    route: jsonbText(spec.route),
+    cascade_check: jsonbText(spec.cascade),
     request: jsonText(spec.request),
     created_at: spec.createdAt,
     start_by: spec.startBy,

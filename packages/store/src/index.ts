@@ -1,3 +1,4 @@
+export type { NewModel, StoredModel, StoredModels } from './models.ts'
 export {
   type CommitReport,
   createStore,

@@ -2,7 +2,8 @@ import type { EndMessage, OutcomeMessage, StartMessage } from '@inferq/contracts
 import { errorMessage, type Log } from '@inferq/runtime'
 import type { Database } from './database.ts'
 import { isRowFault } from './errors.ts'
-import { cleanText, cleanTextOrNull, jsonbText, jsonText } from './postgres-text.ts'
+import { cleanText } from './postgres-text.ts'
+import { recordEnds } from './record-ends.ts'
 import { rowsInput, toTimestamp } from './rows-input.ts'
 import type { CommitReport, RejectedOutcome } from './store.ts'
 
@@ -97,14 +98,16 @@ function reasonOf(thrown: unknown): string {
 
 /** The end as such is what must not be missing; what the job had to say is given up. */
 function withoutContent(message: EndMessage): EndMessage {
-  const { jobId, status, type, operation, mode, tier, owner, model, requestId, createdAt, endedAt } = message
+  const { jobId, status, type, operation, mode, tier, owner, model, servedModel, requestId, createdAt, endedAt } =
+    message
   const note = 'The outcome of this job could not be recorded whole.'
   return {
-    ...{ kind: 'end', jobId, status, type, operation, mode, tier, owner, model, requestId, createdAt, endedAt },
+    ...{ kind: 'end', jobId, status, type, operation, mode, tier, owner, model, servedModel, requestId, createdAt },
+    endedAt,
     class: message.class,
     metadata: {},
     attempts: [],
-    costMicroUsd: null,
+    costNanoUsd: null,
     error: { code: message.error?.code ?? 'internal_error', message: note },
   }
 }
@@ -124,103 +127,4 @@ async function markStarted(database: Database, starts: readonly StartMessage[]):
       where jobs.id = input.id and jobs.id = any($1) and jobs.status = 'queued'`,
     values: input.values,
   })
-}
-
-/** Ends the rows that have not ended, makes those of interactive jobs, and bills each that ended here. Gives their ids. */
-async function recordEnds(database: Database, ends: readonly EndMessage[]): Promise<readonly string[]> {
-  const input = rowsInput(inputTypes, ends.map(toInput))
-  const rows = await database.run<{ readonly id: string }>({
-    name: 'record-ends',
-    text: `
-      with input as materialized (
-        select * from ${input.from}
-      ), ended as (
-        insert into jobs as job (id, type, operation, mode, tier, owner, model, class, status, request_id, metadata, attempts,
-          deployment, error, finish_reason, result, keep_result, created_at, started_at, first_token_at, ended_at)
-        select id, type, operation, mode, tier, owner, model, class, status, request_id, metadata::jsonb, attempts::jsonb,
-          deployment, error::jsonb, finish_reason, result::json, keep_result, ${toTimestamp('created_at')},
-          ${toTimestamp('started_at')}, ${toTimestamp('first_token_at')}, ${toTimestamp('ended_at')}
-        from input
-        on conflict (id) do update set
-          status = excluded.status, class = excluded.class, attempts = excluded.attempts, deployment = excluded.deployment,
-          error = excluded.error, finish_reason = excluded.finish_reason, result = excluded.result,
-          started_at = coalesce(job.started_at, excluded.started_at), first_token_at = excluded.first_token_at,
-          ended_at = excluded.ended_at, enqueued_at = coalesce(job.enqueued_at, now()), request = null
-        where job.status in ('queued', 'in_progress')
-        returning id
-      ), billed as (
-        insert into usage (job_id, owner, type, model, class, deployment, prompt_tokens, completion_tokens, cached_tokens,
-          reasoning_tokens, estimated, cost_micro_usd, at)
-        select id, owner, type, model, class, deployment, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens,
-          estimated, cost_micro_usd, ${toTimestamp('ended_at')}
-        from input join ended using (id)
-        on conflict (job_id) do nothing
-      )
-      select id from ended`,
-    values: input.values,
-  })
-  return rows.map(({ id }) => id)
-}
-
-const inputTypes = {
-  id: 'text',
-  type: 'text',
-  operation: 'text',
-  mode: 'text',
-  tier: 'text',
-  owner: 'text',
-  model: 'text',
-  class: 'text',
-  status: 'text',
-  request_id: 'text',
-  metadata: 'text',
-  attempts: 'text',
-  deployment: 'text',
-  error: 'text',
-  finish_reason: 'text',
-  result: 'text',
-  keep_result: 'boolean',
-  created_at: 'float8',
-  started_at: 'float8',
-  first_token_at: 'float8',
-  ended_at: 'float8',
-  prompt_tokens: 'integer',
-  completion_tokens: 'integer',
-  cached_tokens: 'integer',
-  reasoning_tokens: 'integer',
-  estimated: 'boolean',
-  cost_micro_usd: 'bigint',
-} as const
-
-function toInput(message: EndMessage): Readonly<Record<keyof typeof inputTypes, unknown>> {
-  const { usage, timings } = message
-  return {
-    id: cleanText(message.jobId),
-    type: message.type,
-    operation: message.operation,
-    mode: message.mode,
-    tier: message.tier,
-    owner: cleanText(message.owner),
-    model: cleanText(message.model),
-    class: cleanText(message.class),
-    status: message.status,
-    request_id: cleanText(message.requestId),
-    metadata: jsonbText(message.metadata),
-    attempts: jsonbText(message.attempts),
-    deployment: cleanTextOrNull(message.deployment),
-    error: jsonbText(message.error),
-    finish_reason: cleanTextOrNull(message.finishReason),
-    result: jsonText(message.result),
-    keep_result: message.result !== undefined,
-    created_at: message.createdAt,
-    started_at: message.attempts[0]?.startedAt ?? timings?.startedAt ?? null,
-    first_token_at: timings?.firstTokenAt ?? null,
-    ended_at: message.endedAt,
-    prompt_tokens: usage?.promptTokens ?? null,
-    completion_tokens: usage?.completionTokens ?? null,
-    cached_tokens: usage?.cachedTokens ?? null,
-    reasoning_tokens: usage?.reasoningTokens ?? null,
-    estimated: usage?.estimated ?? false,
-    cost_micro_usd: message.costMicroUsd,
-  }
 }

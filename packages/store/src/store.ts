@@ -4,6 +4,7 @@ import { createAcceptance } from './acceptance.ts'
 import { createDatabase } from './database.ts'
 import { createJobReader } from './job-reader.ts'
 import { migrate, readMigrations } from './migrate.ts'
+import { createModelTable, type NewModel, type StoredModels } from './models.ts'
 import { commitOutcomes } from './outcome-commit.ts'
 import type { StoredJob } from './stored-job.ts'
 import { createUpkeep } from './upkeep.ts'
@@ -65,6 +66,16 @@ export interface Store {
   markRequeued(jobIds: readonly string[]): Promise<void>
   /** Deletes jobs that ended before `endedBefore` (ms), at most `limit`; gives how many. Their usage stays. */
   deleteEnded(options: { readonly endedBefore: number; readonly limit: number }): Promise<number>
+
+  // Models added at run time
+  /** False: there is another with this id. */
+  insertModel(model: NewModel): Promise<boolean>
+  /** False: there is none with this id. */
+  updateModel(model: Omit<NewModel, 'createdBy'>): Promise<boolean>
+  /** False: there was none with this id. */
+  deleteModel(id: string): Promise<boolean>
+  /** All of them, and the version that a change makes higher. */
+  listModels(): Promise<StoredModels>
 
   /** Waits for commits under way, then closes. */
   close(): Promise<void>
@@ -129,6 +140,7 @@ export function createStore(options: StoreOptions): Store {
     ...acceptance.methods,
     ...createJobReader(database),
     ...createUpkeep(database),
+    ...createModelTable(database),
     commitOutcomes: (messages) => commitOutcomes(database, log, messages),
     close() {
       closed ??= acceptance.idle().then(() => database.close())

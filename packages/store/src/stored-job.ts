@@ -1,11 +1,13 @@
 import type {
   AttemptRecord,
   Candidate,
+  CascadeCheck,
   ErrorDetail,
   JobSpec,
   JobStatus,
   JobType,
   Operation,
+  RouteNote,
   Tier,
   TokenUsage,
 } from '@inferq/contracts'
@@ -18,7 +20,10 @@ export interface StoredJob {
   readonly mode: 'interactive' | 'async'
   readonly tier: Tier
   readonly owner: string
+  /** As the client named it. */
   readonly model: string
+  /** The model that served it last; null before its end. */
+  readonly servedModel: string | null
   /** Of the candidate that served it last; before its end, of the preferred one. */
   readonly class: string
   readonly status: JobStatus
@@ -27,6 +32,8 @@ export interface StoredJob {
   readonly metadata: Readonly<Record<string, string>>
   /** Empty for interactive jobs. */
   readonly candidates: readonly Candidate[]
+  /** Null: the model that was asked for, as it stood in the configuration. */
+  readonly route: RouteNote | null
   /** Known here only after the end. */
   readonly attempts: readonly AttemptRecord[]
   readonly createdAt: number
@@ -39,8 +46,8 @@ export interface StoredJob {
   readonly endedAt: number | null
   readonly deployment: string | null
   readonly usage: TokenUsage | null
-  /** Null: not known. */
-  readonly costMicroUsd: number | null
+  /** In 10^-9 USD. Null: not known. */
+  readonly costNanoUsd: number | null
   readonly error: ErrorDetail | null
   readonly finishReason: string | null
   /** Null where it was not kept, before the end, and in lists. */
@@ -50,9 +57,9 @@ export interface StoredJob {
 /** The job's columns (`j`) and its bill's (`u`), without the request and the result: those may be large. */
 export const jobColumns = `
   j.id, j.type, j.operation, j.mode, j.tier, j.owner, j.model, j.class, j.status, j.keep_result, j.request_id, j.metadata,
-  j.candidates, j.attempts, j.created_at, j.start_by, j.finish_by, j.enqueued_at, j.started_at, j.first_token_at, j.ended_at,
+  j.candidates, j.route, j.attempts, j.created_at, j.start_by, j.finish_by, j.enqueued_at, j.started_at, j.first_token_at, j.ended_at,
   j.deployment, j.error, j.finish_reason, u.prompt_tokens, u.completion_tokens, u.cached_tokens, u.reasoning_tokens,
-  u.estimated, u.cost_micro_usd`
+  u.estimated, u.cost_nano_usd, u.model as served_model`
 
 /** What pg makes of `jobColumns`; our own statements wrote it, so its values are trusted. */
 export interface JobRow {
@@ -69,6 +76,7 @@ export interface JobRow {
   readonly request_id: string
   readonly metadata: Readonly<Record<string, string>>
   readonly candidates: readonly Candidate[] | null
+  readonly route: RouteNote | null
   readonly attempts: readonly AttemptRecord[]
   readonly created_at: Date
   readonly start_by: Date | null
@@ -85,7 +93,8 @@ export interface JobRow {
   readonly cached_tokens: number | null
   readonly reasoning_tokens: number | null
   readonly estimated: boolean | null
-  readonly cost_micro_usd: number | null
+  readonly cost_nano_usd: number | null
+  readonly served_model: string | null
   readonly result?: unknown
 }
 
@@ -98,12 +107,14 @@ export function toStoredJob(row: JobRow): StoredJob {
     tier: row.tier,
     owner: row.owner,
     model: row.model,
+    servedModel: row.served_model,
     class: row.class,
     status: row.status,
     keepResult: row.keep_result,
     requestId: row.request_id,
     metadata: row.metadata,
     candidates: row.candidates ?? [],
+    route: row.route,
     attempts: row.attempts,
     createdAt: row.created_at.getTime(),
     startBy: toMs(row.start_by),
@@ -114,7 +125,7 @@ export function toStoredJob(row: JobRow): StoredJob {
     endedAt: toMs(row.ended_at),
     deployment: row.deployment,
     usage: toUsage(row),
-    costMicroUsd: row.cost_micro_usd,
+    costNanoUsd: row.cost_nano_usd,
     error: row.error,
     finishReason: row.finish_reason,
     result: row.result ?? null,
@@ -138,7 +149,7 @@ function toUsage(row: JobRow): TokenUsage | null {
 
 /** What it takes to run a job again. Only rows of asynchronous jobs that have not ended hold all of it. */
 export const specColumns = `
-  id, type, operation, request, model, candidates, owner, tier, mode, stream, keep_result, created_at, start_by, finish_by,
+  id, type, operation, request, model, candidates, route, cascade_check, owner, tier, mode, stream, keep_result, created_at, start_by, finish_by,
   metadata, request_id`
 
 export interface SpecRow {
@@ -148,6 +159,8 @@ export interface SpecRow {
   readonly request: Readonly<Record<string, unknown>>
   readonly model: string
   readonly candidates: readonly Candidate[]
+  readonly route: RouteNote | null
+  readonly cascade_check: CascadeCheck | null
   readonly owner: string
   readonly tier: Tier
   readonly mode: 'interactive' | 'async'
@@ -168,6 +181,8 @@ export function toJobSpec(row: SpecRow): JobSpec {
     request: row.request,
     model: row.model,
     candidates: row.candidates,
+    ...(row.route === null ? {} : { route: row.route }),
+    ...(row.cascade_check === null ? {} : { cascade: row.cascade_check }),
     owner: row.owner,
     tier: row.tier,
     mode: row.mode,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { JobSpec } from '@inferq/contracts'
 import { createSilentLog } from '@inferq/runtime'
 import { until } from '@inferq/testkit'
@@ -65,7 +66,9 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
         startedAt: null,
         endedAt: null,
         usage: null,
-        costMicroUsd: null,
+        costNanoUsd: null,
+        servedModel: null,
+        route: null,
         attempts: [],
         result: null,
       })
@@ -83,6 +86,20 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
       expect(stored?.request).toEqual({ prompt: strange })
       expect(stored?.metadata).toEqual({ note: 'a\ufffdb\ufffdc\\u0000', 'a\ufffdb\ufffdc\\u0000': 'key' })
       expect(stored?.requestId).toBe('r\ufffdq')
+    })
+
+    it('keeps how a job was routed, so that it can run again as it was meant', async () => {
+      const route = { strategy: 'simple-shuffle', rule: 'routing[2]', variant: 'large', reason: 'tokens > 30000' }
+      const cascade = { escalateOn: ['refusal' as const], check: 'completion_tokens > 3' }
+      const candidates = [
+        { model: 'small', class: 'gpu', deployments: ['gpu-1'], verify: true as const },
+        { model: 'large', class: 'cloud', deployments: ['cloud-1'] },
+      ]
+      const spec = jobSpec({ route, cascade, candidates })
+      await store.insertAccepted([spec])
+      expect(await store.openSpecs([spec.id])).toEqual([spec])
+      await store.commitOutcomes([endOf(spec, { servedModel: 'large' })])
+      expect(await found(spec.id)).toMatchObject({ model: 'small', servedModel: 'large', route })
     })
 
     it('leaves a job as it is when it is inserted twice', async () => {
@@ -190,7 +207,7 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
         firstTokenAt: spec.createdAt + 1_200,
         endedAt: end.endedAt,
         usage: { promptTokens: 10, completionTokens: 20 },
-        costMicroUsd: 1_234,
+        costNanoUsd: 1_234,
         finishReason: 'stop',
         result: end.result,
         candidates: spec.candidates,
@@ -215,10 +232,46 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
     })
 
     it('says that tokens and cost are not known instead of zero', async () => {
-      const { usage: _usage, ...end } = endOf(jobSpec({ mode: 'interactive' }), { costMicroUsd: null })
+      const { usage: _usage, ...end } = endOf(jobSpec({ mode: 'interactive' }), { costNanoUsd: null })
       await store.commitOutcomes([end])
-      expect(await found(end.jobId)).toMatchObject({ usage: null, costMicroUsd: null })
-      expect(await bills([end.jobId])).toMatchObject([{ prompt_tokens: null, cost_micro_usd: null }])
+      expect(await found(end.jobId)).toMatchObject({ usage: null, costNanoUsd: null })
+      expect(await bills([end.jobId])).toMatchObject([{ prompt_tokens: null, cost_nano_usd: null }])
+    })
+
+    it('keeps what each attempt cost, and which model it called, beside the one bill', async () => {
+      const spec = jobSpec({ mode: 'interactive' })
+      const attempt = { hop: 0, class: 'gpu', worker: 'w1', startedAt: spec.createdAt, endedAt: spec.createdAt + 5 }
+      const end = endOf(spec, {
+        servedModel: 'large',
+        models: ['small', 'large'],
+        route: { strategy: 'simple-shuffle', reason: 'asked' },
+        costNanoUsd: 2_000_000_123,
+        attempts: [
+          { ...attempt, attempt: 1, worker: 'w0' },
+          { ...attempt, attempt: 2, deployment: 'gpu-1', outcome: 'fallback' },
+          {
+            ...{ ...attempt, attempt: 3, hop: 1, deployment: 'cloud-1', outcome: 'completed' },
+            ...{ usage: { promptTokens: 7, completionTokens: 8 }, costNanoUsd: 2_000_000_123 },
+          },
+        ],
+      })
+      expect((await store.commitOutcomes([end])).ended).toEqual([end])
+      expect((await store.commitOutcomes([end])).ended).toEqual([])
+      const costs = await sql('select * from attempt_cost where job_id = $1 order by attempt', [spec.id])
+      expect(costs).toMatchObject([
+        {
+          attempt: 2,
+          deployment: 'gpu-1',
+          model: 'small',
+          outcome: 'fallback',
+          prompt_tokens: null,
+          cost_nano_usd: null,
+        },
+        { attempt: 3, deployment: 'cloud-1', model: 'large', prompt_tokens: 7, cost_nano_usd: '2000000123' },
+      ])
+      const [bill] = await bills([spec.id])
+      expect(bill).toMatchObject({ model: 'large', requested_model: 'small', cost_nano_usd: '2000000123' })
+      expect(await found(spec.id)).toMatchObject({ costNanoUsd: 2_000_000_123, route: { reason: 'asked' } })
     })
 
     it('keeps the first end when ends and starts come twice and late', async () => {
@@ -406,6 +459,56 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
     })
   })
 
+  describe('models added at run time', () => {
+    const model = (id: string, overrides: object = {}) => ({
+      ...{ id, modelName: 'added', sealedParams: `sealed ${id}`, modelInfo: { mode: 'chat' }, createdBy: 'master' },
+      ...overrides,
+    })
+    beforeEach(() => sql('delete from models'))
+
+    it('are kept in the order they came, and every change makes a higher version', async () => {
+      const versions = [(await store.listModels()).version]
+      const note = async () => versions.push((await store.listModels()).version)
+      expect(await store.insertModel(model('m2', { modelInfo: { note: 'a\0b', deep: [{ x: null }] } }))).toBe(true)
+      await note()
+      expect(await store.insertModel(model('m1'))).toBe(true)
+      await note()
+      expect(await store.updateModel(model('m2', { modelName: 'renamed' }))).toBe(true)
+      await note()
+      expect(await store.deleteModel('m1')).toBe(true)
+      await note()
+      expect(versions).toEqual(versions.map((_, index) => (versions[0] ?? 0) + index))
+      const { models } = await store.listModels()
+      expect(models).toMatchObject([{ id: 'm2', modelName: 'renamed', sealedParams: 'sealed m2', createdBy: 'master' }])
+      expect(models[0]?.createdAt).toBeGreaterThan(Date.now() - 60_000)
+    })
+
+    it('are not added twice, though the same call may come twice, and are not changed when they are not there', async () => {
+      expect(await store.insertModel(model('m1'))).toBe(true)
+      const { version } = await store.listModels()
+      expect(await store.insertModel(model('m1'))).toBe(true)
+      expect(await store.insertModel(model('m1', { sealedParams: 'other' }))).toBe(false)
+      expect(await store.updateModel(model('m3'))).toBe(false)
+      expect(await store.deleteModel('m3')).toBe(false)
+      expect(await store.listModels()).toMatchObject({ version, models: [{ sealedParams: 'sealed m1' }] })
+    })
+
+    it('get one version each when many processes change them at once, none seen before its change', async () => {
+      const before = await store.listModels()
+      const others = [store, anotherStore(), anotherStore()]
+      const readings: { version: number; models: readonly unknown[] }[] = []
+      await Promise.all(
+        Array.from({ length: 30 }, async (_, index) => {
+          const process = others[index % others.length] as Store
+          await process.insertModel(model(`c${index}`))
+          readings.push(await process.listModels())
+        }),
+      )
+      expect((await store.listModels()).version).toBe(before.version + 30)
+      for (const { version, models } of readings) expect(models).toHaveLength(version - before.version)
+    })
+  })
+
   describe('losing the database', () => {
     it('works again, with everything committed, after the database was killed', async () => {
       const spec = jobSpec()
@@ -429,15 +532,28 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
 
     it('applies everything once, however many processes start at once', async () => {
       const applied = await Promise.all(Array.from({ length: 6 }, () => anotherStore({ maxConnections: 2 }).migrate()))
-      expect(applied.flat()).toEqual([1])
+      expect(applied.flat()).toEqual([1, 2])
       expect(await store.migrate()).toEqual([])
       await store.insertAccepted([jobSpec()])
     })
 
+    it('carries bills over to finer money', async () => {
+      const first = await readFile(new URL('../migrations/0001_jobs.sql', import.meta.url), 'utf8')
+      await sql(first)
+      await sql(`insert into usage (job_id, owner, type, model, class, cost_micro_usd, at)
+        values ('old', 'o', 'completion', 'm', 'c', 1500000, now()), ('free', 'o', 'completion', 'm', 'c', null, now())`)
+      const second = await readFile(new URL('../migrations/0002_models.sql', import.meta.url), 'utf8')
+      await sql(second)
+      expect(await sql('select job_id, requested_model, cost_nano_usd from usage order by job_id')).toEqual([
+        { job_id: 'free', requested_model: 'm', cost_nano_usd: null },
+        { job_id: 'old', requested_model: 'm', cost_nano_usd: '1500000000' },
+      ])
+    })
+
     it('refuses a database that is newer than the code', async () => {
       await store.migrate()
-      await sql(`insert into schema_migrations (version, name, checksum) values (2, 'later', 'x')`)
-      await expect(store.migrate()).rejects.toThrow('The database is at migration 2, this code knows 1')
+      await sql(`insert into schema_migrations (version, name, checksum) values (3, 'later', 'x')`)
+      await expect(store.migrate()).rejects.toThrow('The database is at migration 3, this code knows 2')
     })
 
     it('refuses a migration that was edited after it was applied', async () => {

@@ -1,3 +1,4 @@
+export { type ConfigMetrics, createConfigMetrics } from './config-metrics.ts'
 export { createInferqMetrics, type InferqMetrics } from './inferq-metrics.ts'
 export { createBufferedDestination, type LogDestination } from './log-destination.ts'
 export { createLogger, type Logger, type LoggerOptions, type LogLevel } from './logger.ts'

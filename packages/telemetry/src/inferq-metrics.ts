@@ -24,9 +24,20 @@ export interface InferqMetrics {
   readonly requeues: Family<Counter, 'model_class' | 'reason'>
   /** Attempts that ended. `outcome`: completed, or the error's code. */
   readonly attempts: Family<Counter, 'model_class' | 'deployment' | 'outcome'>
+  /** Cost of attempts, in USD; those of unknown price are counted by the next. */
+  readonly spendUsd: Family<Counter, 'model'>
+  readonly unpricedCalls: Family<Counter, 'model'>
+  /** Attempts of requests that a split has sent to a variant. */
+  readonly variants: Family<Counter, 'rule' | 'variant' | 'outcome'>
   readonly workerInFlight: Family<Gauge, 'model_class'>
   /** What the worker's gate allows in flight now. */
   readonly workerLimit: Family<Gauge, 'model_class'>
+  /** 0 closed, 1 half open, 2 open, as this process sees it. */
+  readonly deploymentCircuit: Family<Gauge, 'deployment'>
+  /** `to`: open, half_open, closed. Counted by the process that made the transition. */
+  readonly circuitTransitions: Family<Counter, 'deployment' | 'to'>
+  /** Calls of this process under way. */
+  readonly deploymentInFlight: Family<Gauge, 'deployment'>
   /** HTTP requests answered. `route`: the pattern, never the path. `status`: the code. */
   readonly httpRequests: Family<Counter, 'route' | 'method' | 'status'>
   readonly httpRequestSeconds: Family<Histogram, 'route'>
@@ -81,6 +92,21 @@ export function createInferqMetrics(metrics: Metrics): InferqMetrics {
       help: 'Attempts that ended',
       labels: ['model_class', 'deployment', 'outcome'],
     }),
+    spendUsd: metrics.counter({
+      name: 'inferq_spend_usd_total',
+      help: 'Cost of upstream calls, in USD',
+      labels: ['model'],
+    }),
+    unpricedCalls: metrics.counter({
+      name: 'inferq_unpriced_calls_total',
+      help: 'Upstream calls whose price is not known',
+      labels: ['model'],
+    }),
+    variants: metrics.counter({
+      name: 'inferq_variant_attempts_total',
+      help: 'Attempts of requests that a split has sent to a variant',
+      labels: ['rule', 'variant', 'outcome'],
+    }),
     workerInFlight: metrics.gauge({
       name: 'inferq_worker_in_flight',
       help: 'Jobs this worker is running',
@@ -90,6 +116,21 @@ export function createInferqMetrics(metrics: Metrics): InferqMetrics {
       name: 'inferq_worker_limit',
       help: 'Jobs this worker may run at once',
       labels: ['model_class'],
+    }),
+    deploymentCircuit: metrics.gauge({
+      name: 'inferq_deployment_circuit',
+      help: 'Circuit of a deployment: 0 closed, 1 half open, 2 open',
+      labels: ['deployment'],
+    }),
+    circuitTransitions: metrics.counter({
+      name: 'inferq_circuit_transitions_total',
+      help: 'Changes of circuits',
+      labels: ['deployment', 'to'],
+    }),
+    deploymentInFlight: metrics.gauge({
+      name: 'inferq_deployment_in_flight',
+      help: 'Calls of this process to a deployment under way',
+      labels: ['deployment'],
     }),
     httpRequests: metrics.counter({
       name: 'inferq_http_requests_total',

@@ -97,7 +97,7 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
       const at = clock.now()
       const attempt = { hop: start.hop, class: start.class, worker: start.worker, startedAt: at }
       const started: StartedPayload = { worker: start.worker, at }
-      const [verdict, number, nextSeq, flat] = (await scripts.begin(
+      const [verdict, number, shown, flat] = (await scripts.begin(
         [keys.job(jobId), keys.log(jobId), keys.outcomes()],
         [jobId, start.hop, start.maxTries, at, JSON.stringify(attempt), JSON.stringify(started), channels],
       )) as [string, number, number, string[]]
@@ -107,18 +107,17 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
       if (verdict === 'superseded') return { kind: verdict, record: parsed }
       if (verdict === 'begun') {
         const before = { ...parsed, attempts: parsed.attempts.map(withLoss) }
-        return { kind: verdict, record: before, attempt: number, nextSeq }
+        return { kind: verdict, record: before, attempt: number, shown: shown === 1 }
       }
       return { kind: 'refused', record: parsed, why: verdict as 'cancelled' | 'expired' | 'exhausted' }
     },
 
-    writer(jobId, attempt, nextSeq) {
+    writer(jobId, attempt) {
       return createLogWriter({
         clock,
         flushIntervalMs,
         append: async (seq, entries) =>
           (await scripts.append([keys.job(jobId), keys.log(jobId)], [jobId, attempt, seq, channels, ...entries])) === 1,
-        nextSeq,
       })
     },
 
@@ -128,6 +127,7 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
         reason: release.reason,
         delayMs: release.delayMs,
         class: release.class,
+        hop: release.hop,
         at: clock.now(),
       }
       const counts = release.move === 'requeue' ? 0 : 1

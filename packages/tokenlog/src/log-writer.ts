@@ -1,11 +1,10 @@
-import type { ChoiceDelta, LogKind } from '@inferq/contracts'
+import type { ChoiceDelta, LogKind, ServedPayload } from '@inferq/contracts'
 import type { Clock } from '@inferq/runtime'
 import type { LogWriter } from './token-log.ts'
 
 export interface LogWriterOptions {
   readonly clock: Clock
   readonly flushIntervalMs: number
-  readonly nextSeq: number
   /** Appends pairs of kind and payload from `seq` on; false when the attempt is fenced. */
   append(seq: number, entries: readonly string[]): Promise<boolean>
 }
@@ -20,7 +19,9 @@ const maxInFlight = 4
 export function createLogWriter(options: LogWriterOptions): LogWriter {
   const { clock, flushIntervalMs, append } = options
   const fenced = new AbortController()
-  let seq = options.nextSeq
+  // 0 is the attempt's start.
+  let seq = 1
+  let served: ServedPayload | undefined
   let shownOutput = false
   let text = ''
   let entries: string[] = []
@@ -35,6 +36,14 @@ export function createLogWriter(options: LogWriterOptions): LogWriter {
     closeText()
     entries.push(kind, payload)
     schedule()
+  }
+
+  const show = (): void => {
+    shownOutput = true
+    if (served === undefined) return
+    closeText()
+    entries.push('m', JSON.stringify(served))
+    served = undefined
   }
 
   const closeText = (): void => {
@@ -98,13 +107,19 @@ export function createLogWriter(options: LogWriterOptions): LogWriter {
   return {
     text(part) {
       if (part === '') return
-      shownOutput = true
+      show()
       text += part
       schedule()
     },
     deltas(deltas: readonly ChoiceDelta[]) {
-      shownOutput = true
+      show()
       push('d', JSON.stringify(deltas))
+    },
+    serve(payload) {
+      served = payload
+    },
+    reset() {
+      push('x', '')
     },
     progress(progress) {
       push('p', JSON.stringify(progress))

@@ -9,14 +9,18 @@ import type {
   LogPosition,
   ProgressPayload,
   RequeueMove,
+  ServedPayload,
   TerminalStatus,
 } from '@inferq/contracts'
 import type { Service } from '@inferq/runtime'
 
 /** What `begin` says to a worker that has taken a job from the queue. */
 export type BeginResult =
-  /** Go on: every earlier attempt is fenced. `record` is as it was before; `nextSeq` is for the writer. */
-  | { readonly kind: 'begun'; readonly record: JobRecord; readonly attempt: number; readonly nextSeq: number }
+  /**
+   * Go on: every earlier attempt is fenced. `record` is as it was before. `shown`: readers have output of earlier attempts;
+   * it is gone on with, or `reset` by the writer, before anything else is shown.
+   */
+  | { readonly kind: 'begun'; readonly record: JobRecord; readonly attempt: number; readonly shown: boolean }
   /** The job has moved on to another queue: it must be there (`record.hop`), add it again and return. */
   | { readonly kind: 'superseded'; readonly record: JobRecord }
   /** Cancelled while it waited, too late to start, or out of tries: terminate it so, without a call. */
@@ -46,8 +50,8 @@ export interface TokenLog {
   open(spec: JobSpec, watcher?: string): Promise<void>
   begin(jobId: string, start: { hop: number; class: string; worker: string; maxTries: number }): Promise<BeginResult>
   /** A writer for the attempt that `begin` gave. */
-  writer(jobId: string, attempt: number, nextSeq: number): LogWriter
-  /** Ends the attempt without ending the job. A requeue takes the try back. */
+  writer(jobId: string, attempt: number): LogWriter
+  /** Ends the attempt without ending the job. A requeue takes the try back; tries are counted anew after a hop. */
   release(jobId: string, attempt: AttemptRecord, release: Release): Promise<'released' | 'superseded'>
   /**
    * Ends the job from its running attempt: terminal entry, state and report are written in one step, and nothing can be
@@ -74,6 +78,10 @@ export interface TokenLog {
 
 /** Appends one attempt's output. Text is coalesced: the first token goes at once, then at most one flush every few ms. */
 export interface LogWriter {
+  /** Says which deployment the output is from; goes out with the first of it, and never without. */
+  serve(served: ServedPayload): void
+  /** What earlier attempts have shown is void. */
+  reset(): void
   text(text: string): void
   deltas(deltas: readonly ChoiceDelta[]): void
   progress(progress: ProgressPayload): void

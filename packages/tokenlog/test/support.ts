@@ -34,7 +34,10 @@ export async function begin(tokenLog: TokenLog, jobId: string, hop = 0, maxTries
     worker: 'w',
     startedAt: Date.now(),
   }
-  return { ...result, attempt, writer: tokenLog.writer(jobId, result.attempt, result.nextSeq) }
+  const writer = tokenLog.writer(jobId, result.attempt)
+  if (result.shown) writer.reset()
+  await writer.flush()
+  return { ...result, attempt, writer }
 }
 
 export function ids(entries: readonly LogEntry[] | null): string[] {

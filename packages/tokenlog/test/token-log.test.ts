@@ -57,7 +57,7 @@ describe('a job that goes well', () => {
       metadata: { doc: '42' },
       usage: { promptTokens: 1, completionTokens: 2 },
       result: { text: 'kept' },
-      costMicroUsd: null,
+      costNanoUsd: null,
     })
     expect((message as EndMessage).attempts).toHaveLength(1)
     expect(others).toEqual([])
@@ -244,7 +244,7 @@ describe('begin', () => {
     expect(await tokenLog.begin(spec.id, start)).toMatchObject({ kind: 'begun', attempt: 4 })
   })
 
-  it('voids shown output after a release, and only then', async () => {
+  it('says whether readers have output of earlier attempts, until it is declared void', async () => {
     const { tokenLog } = bench
     const spec = createSpec()
     await tokenLog.open(spec)
@@ -254,17 +254,48 @@ describe('begin', () => {
     loud.writer.text('shown')
     await loud.writer.flush()
     await tokenLog.release(spec.id, loud.attempt, { move: 'retry', reason: 'r', delayMs: 0, hop: 0, class: 'first' })
-    await begin(tokenLog, spec.id)
+    expect([quiet.shown, loud.shown]).toEqual([false, false])
+
+    const start = { hop: 0, class: 'first', worker: 'w', maxTries: 10 }
+    // Two workers die before they show anything: what the readers have is still the second attempt's.
+    expect(await tokenLog.begin(spec.id, start)).toMatchObject({ attempt: 3, shown: true })
+    expect(await tokenLog.begin(spec.id, start)).toMatchObject({ attempt: 4, shown: true })
+    await begin(tokenLog, spec.id, 0, 10)
+    expect(await tokenLog.begin(spec.id, start)).toMatchObject({ attempt: 6, shown: false })
     expect(ids(await tokenLog.read(spec.id, null))).toEqual([
-      '0-1 q',
-      '1-0 s',
-      '1-1 r',
-      '2-0 s',
-      '2-1 t',
-      '2-2 r',
-      '3-0 s',
-      '3-1 x',
+      ...['0-1 q', '1-0 s', '1-1 r', '2-0 s', '2-1 t', '2-2 r'],
+      ...['3-0 s', '4-0 s', '5-0 s', '5-1 x', '6-0 s'],
     ])
+  })
+
+  it('counts tries anew after a hop', async () => {
+    const { tokenLog } = bench
+    const spec = createSpec()
+    await tokenLog.open(spec)
+    const first = await begin(tokenLog, spec.id)
+    await tokenLog.release(spec.id, first.attempt, { move: 'retry', reason: 'r', delayMs: 0, hop: 0, class: 'first' })
+    const second = await begin(tokenLog, spec.id)
+    expect(second.record.tries).toBe(1)
+    const hop = { move: 'fallback', reason: 'r', delayMs: 0, hop: 2, class: 'third' } as const
+    await tokenLog.release(spec.id, second.attempt, hop)
+    expect(await tokenLog.record(spec.id)).toMatchObject({ hop: 2, tries: 0, attempt: 2 })
+  })
+
+  it('names the deployment with the first output, and never without', async () => {
+    const { tokenLog } = bench
+    const spec = createSpec()
+    await tokenLog.open(spec)
+    const silent = await begin(tokenLog, spec.id)
+    silent.writer.serve({ model: 'm', deployment: 'one' })
+    await silent.writer.flush()
+    const { writer } = await begin(tokenLog, spec.id)
+    writer.serve({ model: 'm', deployment: 'two' })
+    writer.text('Hello')
+    writer.text(' there')
+    await writer.flush()
+    const entries = await tokenLog.read(spec.id, { attempt: 1, seq: 0 })
+    expect(ids(entries)).toEqual(['2-0 s', '2-1 m', '2-2 t'])
+    expect(JSON.parse(entries?.[1]?.payload ?? '')).toEqual({ model: 'm', deployment: 'two' })
   })
 
   it('meets an ended job with nothing left to do', async () => {

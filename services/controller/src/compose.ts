@@ -20,7 +20,8 @@ import { createController } from './controller.ts'
 import type { ControllerOptions } from './options.ts'
 
 export interface ComposeControllerOptions {
-  readonly config: Pick<InferqConfig, 'retention'>
+  /** The configuration in force, asked at every turn. */
+  config(): Pick<InferqConfig, 'retention'>
   readonly redisUrl: string
   readonly databaseUrl: string
   /** Default `inferq`. */
@@ -80,7 +81,7 @@ export function composeController(options: ComposeControllerOptions): ServiceGro
     log,
     registry,
     metrics,
-    options: { resultKeepMs: config.retention.resultSeconds * 1000, ...options.options },
+    options: { resultKeepMs: () => config().retention.resultSeconds * 1000, ...options.options },
   })
   return createServiceGroup({ log, clock, name: 'controller' }, [connections, controller])
 }

@@ -78,7 +78,7 @@ export function createController(parts: ControllerParts): ServiceGroup {
   const reconciler = createReconciler({ ...parts, requeue, gate })
   const expiry = createExpiry({ ...parts, gate })
   const relay = createRelay({ ...parts, requeue })
-  const retention = createRetention({ ...parts, keepMs: options.resultKeepMs })
+  const retention = createRetention({ ...parts, keepMs: () => options.resultKeepMs() })
 
   const periodic = (name: string, intervalMs: number, run: (signal: AbortSignal) => Promise<void>) =>
     createPeriodicService({ name, intervalMs, timeoutMs: options.turnTimeoutMs, log, clock, run })

@@ -65,13 +65,15 @@ function toEndMessage(job: StoredJob, now: number): EndMessage {
     tier: job.tier,
     owner: job.owner,
     model: job.model,
+    servedModel: job.candidates[0]?.model ?? job.model,
     class: job.class,
     requestId: job.requestId,
     metadata: job.metadata,
     createdAt: job.createdAt,
     endedAt: now,
     attempts: job.attempts,
-    costMicroUsd: null,
+    ...(job.route === null ? {} : { route: job.route }),
+    costNanoUsd: null,
     ...(error === undefined ? {} : { error }),
   }
 }

@@ -12,8 +12,8 @@ export interface ControllerOptions {
   readonly retainEveryMs: number
   /** Longest turn of each of these. */
   readonly turnTimeoutMs: number
-  /** How long jobs stay readable after their end. */
-  readonly resultKeepMs: number
+  /** How long jobs stay readable after their end; asked at every turn. */
+  resultKeepMs(): number
 }
 
 export const defaultOptions: ControllerOptions = {
@@ -25,5 +25,5 @@ export const defaultOptions: ControllerOptions = {
   reconcileEveryMs: 2_000,
   retainEveryMs: 60_000,
   turnTimeoutMs: 60_000,
-  resultKeepMs: 7 * 86_400_000,
+  resultKeepMs: () => 7 * 86_400_000,
 }

@@ -264,7 +264,7 @@ describe('when Redis loses its last second', () => {
 
 describe('retention', () => {
   it('deletes what ended long ago, and nothing else', async () => {
-    await world.startController({ resultKeepMs: 1_000 })
+    await world.startController({ resultKeepMs: () => 1_000 })
     const [old, fresh] = [await world.submit(), await world.submit({ mode: 'interactive' })]
     await world.run(old, { at: Date.now() - 60_000 })
     await world.run(fresh, { at: Date.now() + 60_000 })
@@ -278,7 +278,7 @@ describe('a composed controller', () => {
     const registry = createMetrics({ nodeMetrics: false })
     const redis = createTestRedis()
     const group = composeController({
-      config: { retention: { resultSeconds: 60, promptSeconds: 0, spendSeconds: 60 } },
+      config: () => ({ retention: { resultSeconds: 60, promptSeconds: 0, spendSeconds: 60 } }),
       redisUrl: redis.url,
       databaseUrl: postgres.server.url,
       namespace: world.keys.namespace,
@@ -299,7 +299,7 @@ describe('a composed controller', () => {
   it('says what is missing when it cannot start, and leaves nothing open', async () => {
     const registry = createMetrics({ nodeMetrics: false })
     const group = composeController({
-      config: { retention: { resultSeconds: 60, promptSeconds: 0, spendSeconds: 60 } },
+      config: () => ({ retention: { resultSeconds: 60, promptSeconds: 0, spendSeconds: 60 } }),
       redisUrl: createTestRedis().url,
       databaseUrl: 'postgres://postgres@127.0.0.1:1/postgres',
       clock: createSystemClock(),

@@ -51,12 +51,14 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   }
 }
 
-function cancelledEnd(job: StoredJob) {
+function cancelledEnd({ id, model, createdAt }: StoredJob) {
   return {
     kind: 'end' as const,
-    jobId: job.id,
+    jobId: id,
+    servedModel: model,
     status: 'cancelled' as const,
-    endedAt: job.createdAt,
+    endedAt: createdAt,
+    route: { strategy: 'none', reason: 'cleared' },
     deployment: '',
     usage: { promptTokens: 0, completionTokens: 0 },
     error: { code: 'job_cancelled' as const, message: 'cleared' },

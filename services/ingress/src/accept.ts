@@ -1,9 +1,18 @@
-import { InferqError, type JobSpec, type Operation, type SubmitJobRequest, type Tier } from '@inferq/contracts'
+import type { IncomingHttpHeaders } from 'node:http'
+import {
+  type ErrorDetail,
+  InferqError,
+  type JobSpec,
+  type Operation,
+  type SubmitJobRequest,
+  type Tier,
+} from '@inferq/contracts'
 import { createId } from '@inferq/runtime'
 import type { IngressCore } from './dependencies.ts'
 import type { Identity } from './identity.ts'
 import { buildSpec, operationOf, type RequestBody, tierOf } from './job-spec.ts'
 import type { RequestFacts } from './request-facts.ts'
+import { routeRequestOf } from './route-request.ts'
 import type { Validation } from './validation.ts'
 
 export interface Acceptance {
@@ -13,9 +22,11 @@ export interface Acceptance {
   readonly identity: Identity
   readonly requestId: string
   readonly facts: RequestFacts
+  /** Of the HTTP request: some say how it is to be routed. */
+  readonly headers: IncomingHttpHeaders
 }
 
-/** A request of an OpenAI route as a job for the connection that waits. Throws `model_not_found`, `invalid_value`. */
+/** A request of an OpenAI route as a job for the connection that waits. Throws what routing refuses. */
 export function acceptInteractive(core: IngressCore, request: Acceptance, keepResult: boolean): JobSpec {
   return accept(core, request, {
     mode: 'interactive',
@@ -93,46 +104,41 @@ interface Terms {
 function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpec {
   const { operation, request, identity, requestId, facts } = acceptance
   const { paramPrefix, ...rest } = terms
-  const param = `${paramPrefix}model`
-  const model = modelOf(core, request, param)
+  const now = core.clock.now()
+  const model = modelOf(core, request, `${paramPrefix}model`)
+  facts.model = model
+  const asked = routeRequestOf({ ...acceptance, model, metadata: terms.metadata, now })
+  // Who waits on a connection is better told at once that nothing may be called; an asynchronous job can wait for it.
+  const decision = core.router().route(asked, core.health, { refuseOpen: terms.mode === 'interactive' })
+  if (decision.kind === 'refused') throw refusal(decision.error, paramPrefix)
+  const { candidates, note, cascade } = decision
   const spec = buildSpec({
     ...rest,
     id: createId('job'),
     operation,
     request,
     model,
-    candidates: candidatesOf(core, model, operation, param),
+    candidates,
+    route: note,
+    ...(cascade === undefined ? {} : { cascade }),
     owner: identity.owner,
-    now: core.clock.now(),
+    now,
     requestId,
   })
-  facts.model = model
   facts.jobId = spec.id
+  facts.route = note
   return spec
 }
 
 /** Only a summarization may leave its model out. */
-function modelOf(core: IngressCore, request: RequestBody, param: string): string {
+export function modelOf(core: IngressCore, request: RequestBody, param: string): string {
   const model = request['model'] ?? core.config().defaultModel
   if (typeof model === 'string') return model
   const message = `Missing required parameter: '${param}' (there is no default model).`
   throw new InferqError({ code: 'missing_required_parameter', message, param })
 }
 
-function candidatesOf(core: IngressCore, model: string, operation: Operation, param: string): JobSpec['candidates'] {
-  const route = core.routes().candidatesFor(model, operation)
-  switch (route.kind) {
-    case 'candidates':
-      return route.candidates
-    case 'unknown_model': {
-      const message = `The model '${model}' does not exist or you do not have access to it. See GET /v1/models.`
-      throw new InferqError({ code: 'model_not_found', message, param })
-    }
-    case 'unfit_model': {
-      const kind = route.mode === 'embedding' ? 'embeddings' : 'completions'
-      throw new InferqError({ code: 'invalid_value', message: `The model '${model}' answers only ${kind}.`, param })
-    }
-    default:
-      return route satisfies never
-  }
+/** The inner request of a native job has its fields below `request`. */
+function refusal(error: ErrorDetail, paramPrefix: string): InferqError {
+  return new InferqError(error.param === undefined ? error : { ...error, param: `${paramPrefix}${error.param}` })
 }

@@ -7,16 +7,20 @@ export type Headers = Record<string, string | number>
 export function jobHeaders(spec: JobSpec, track: JobTrack): Headers {
   const headers: Headers = {
     'x-inferq-job-id': spec.id,
-    'x-inferq-model': safeHeader(servedModel(spec, track.class)),
+    'x-inferq-model': safeHeader(servedModel(spec, track.hop)),
     'x-inferq-class': safeHeader(track.class),
     'x-litellm-call-id': spec.id,
     'x-litellm-model-group': safeHeader(spec.model),
   }
+  const { rule, variant } = spec.route ?? {}
+  if (rule !== undefined) headers['x-inferq-route'] = safeHeader(rule)
+  if (variant !== undefined) headers['x-inferq-variant'] = safeHeader(variant)
+  if (track.deployment !== undefined) nameDeployment(headers, track.deployment)
   if (track.attempts > 0) {
     headers['x-inferq-attempts'] = track.attempts
     headers['x-litellm-attempted-retries'] = track.attempts - 1
-    headers['x-litellm-attempted-fallbacks'] = track.hop
-    headers['x-inferq-fallbacks'] = track.hop
+    headers['x-litellm-attempted-fallbacks'] = track.fallbacks
+    headers['x-inferq-fallbacks'] = track.fallbacks
   }
   return headers
 }
@@ -27,13 +31,11 @@ export function jobHeaders(spec: JobSpec, track: JobTrack): Headers {
  */
 export function endHeaders(spec: JobSpec, track: JobTrack, end: EndPayload, now: number): Headers {
   const headers = jobHeaders(spec, track)
-  if (end.deployment !== undefined) {
-    headers['x-inferq-deployment'] = safeHeader(end.deployment)
-    headers['x-litellm-model-id'] = safeHeader(end.deployment)
-  }
-  if (end.costMicroUsd !== undefined && end.costMicroUsd !== null) {
-    headers['x-inferq-cost'] = end.costMicroUsd / 1_000_000
-    headers['x-litellm-response-cost'] = end.costMicroUsd / 1_000_000
+  if (end.deployment !== undefined) nameDeployment(headers, end.deployment)
+  if (end.costNanoUsd !== undefined && end.costNanoUsd !== null) {
+    const usd = decimalUsd(end.costNanoUsd)
+    headers['x-inferq-cost'] = usd
+    headers['x-litellm-response-cost'] = usd
   }
   headers['x-litellm-response-duration-ms'] = now - spec.createdAt
   if (end.timings !== undefined) {
@@ -43,6 +45,16 @@ export function endHeaders(spec: JobSpec, track: JobTrack, end: EndPayload, now:
     headers['x-litellm-overhead-duration-ms'] = overheadMs
   }
   return headers
+}
+
+function nameDeployment(headers: Headers, deployment: string): void {
+  headers['x-inferq-deployment'] = safeHeader(deployment)
+  headers['x-litellm-model-id'] = safeHeader(deployment)
+}
+
+/** In USD, without an exponent: not every reader of a header takes 1e-7 for a number. */
+function decimalUsd(nanoUsd: number): string {
+  return (nanoUsd / 1e9).toFixed(9).replace(/\.?0+$/, '')
 }
 
 /** Names from a configuration may hold what a header may not. */

@@ -75,10 +75,10 @@ class StreamAnswer implements ExchangeHandler, Beating {
 
   onEntries(entries: readonly LogEntry[]): boolean {
     let text = ''
-    for (const { kind, payload, attempt } of entries) {
+    for (const { kind, payload } of entries) {
       if (kind === 't') text += this.#encoder.text(payload)
       else if (kind === 'd') text += this.#encoder.deltas(JSON.parse(payload) as ChoiceDelta[])
-      else if (kind === 'x' || (kind === 's' && attempt > 1)) {
+      else if (kind === 'x') {
         if (this.#shown) {
           this.#exchange.abandon(interrupted)
           return true
@@ -107,8 +107,12 @@ class StreamAnswer implements ExchangeHandler, Beating {
       case 'ended': {
         const { end, status } = outcome
         noteEnd(this.#facts, this.#spec.createdAt, this.#exchange.track, end)
-        if (status === 'completed') this.#complete(end)
-        else this.#fail(errorOfEnd(status, end))
+        if (status === 'completed') {
+          this.#complete(end)
+          return
+        }
+        this.#facts.jobHeaders = endHeaders(this.#spec, this.#exchange.track, end, this.#core.clock.now())
+        this.#fail(errorOfEnd(status, end))
         return
       }
       default:

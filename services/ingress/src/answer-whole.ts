@@ -31,8 +31,10 @@ export async function answerWhole(
       throw new InferqError(outcome.error)
     case 'ended': {
       noteEnd(facts, spec.createdAt, exchange.track, outcome.end)
+      const headers = endHeaders(spec, exchange.track, outcome.end, core.clock.now())
+      facts.jobHeaders = headers
       const body = JSON.stringify(dialectOf(spec.operation).body(spec, resultOf(outcome.status, outcome.end)))
-      return { kind: 'answer', headers: endHeaders(spec, exchange.track, outcome.end, core.clock.now()), body }
+      return { kind: 'answer', headers, body }
     }
     default:
       return outcome satisfies never

@@ -8,8 +8,11 @@ import { registerDocs } from './plugins/docs.ts'
 import { registerErrors } from './plugins/errors.ts'
 import { registerOpenApi } from './plugins/openapi.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
+import { registerCostRoutes } from './routes/cost.ts'
+import { registerExplainRoute } from './routes/explain.ts'
 import { registerJobEventRoute } from './routes/job-events.ts'
 import { registerJobRoutes } from './routes/jobs.ts'
+import { registerManagementRoutes } from './routes/management.ts'
 import { registerModelRoutes } from './routes/models.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { registerOperationsRoutes } from './routes/operations.ts'
@@ -50,7 +53,10 @@ export async function createApp(core: IngressCore): Promise<FastifyInstance> {
   await app.register(async (guarded) => {
     requireKey(guarded, core.authenticator)
     registerModelRoutes(guarded, core)
+    registerCostRoutes(guarded, core)
+    registerManagementRoutes(guarded, core)
     registerOpenAiRoutes(guarded, core)
+    registerExplainRoute(guarded, core, validation)
     registerJobRoutes(guarded, core, validation)
     registerJobEventRoute(guarded, core)
   })

@@ -1,5 +1,6 @@
-import type { InferqConfig } from '@inferq/config'
 import { createRedisKeys } from '@inferq/contracts'
+import { createDeploymentHealth } from '@inferq/health'
+import type { LiveConfig, Sealer } from '@inferq/liveconfig'
 import { createCancelBroadcast, createJobQueue } from '@inferq/queue'
 import {
   type Clock,
@@ -21,12 +22,15 @@ import { createLogFollower, createTokenLog } from '@inferq/tokenlog'
 import { createCore } from './core.ts'
 import { type Authenticator, createMasterKeyAuthenticator } from './identity.ts'
 import { isLoopback } from './loopback.ts'
+import { createModelRegistry } from './models/model-registry.ts'
 import type { IngressOptions } from './options.ts'
 import { createIngressServer, type ListenOptions } from './server.ts'
 
 export interface ComposeIngressOptions {
-  /** The configuration in force, asked at every request. */
-  config(): InferqConfig
+  /** Started and stopped by whoever made it; asked at every request. */
+  readonly live: LiveConfig
+  /** Closes the secrets of models added at run time; opens what other processes closed. */
+  readonly sealer: Sealer
   readonly listen: ListenOptions
   /** The key for everything, where the configuration has none: a development key. */
   readonly masterKey?: string
@@ -62,7 +66,7 @@ const retries = { maxRetriesPerRequest: 0 }
 
 /** An ingress with its connections, ready to start. Throws when it would serve a public address without a key. */
 export function composeIngress(options: ComposeIngressOptions): Ingress {
-  const { config, listen, redisUrl, store, clock, log, metrics } = options
+  const { live, listen, redisUrl, store, clock, log, metrics } = options
   const keys = createRedisKeys(options.namespace)
   // Nothing connects before the start: an ingress that is never started leaves nothing open.
   const lazily = { lazyConnect: true }
@@ -71,10 +75,26 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
   const subscriber = createRedis({ ...connection, role: 'subscriber' })
   const tokenLog = createTokenLog({ redis, keys, clock })
   const queue = createJobQueue({ redis, keys, log })
-  const follower = createLogFollower({ tokenLog, subscriber, redis, keys, clock, log, watcher: createId('ingress') })
+  const watcher = createId('ingress')
+  const follower = createLogFollower({ tokenLog, subscriber, redis, keys, clock, log, watcher })
+  const inferqMetrics = options.inferqMetrics ?? createInferqMetrics(metrics)
+  const health = createDeploymentHealth({
+    redis,
+    subscriber,
+    keys,
+    config: () => live.current().breaker,
+    processId: watcher,
+    clock,
+    log,
+    metrics: inferqMetrics,
+  })
+  const models = createModelRegistry({ store, redis, keys, live, sealer: options.sealer, clock, log })
   const core = createCore(
     {
-      config,
+      config: () => live.current(),
+      live,
+      models,
+      health,
       tokenLog,
       follower,
       queue,
@@ -84,7 +104,7 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
       checks: [createRedisServiceCheck({ redis, clock }), createStoreCheck(store, clock)],
       log,
       registry: metrics,
-      metrics: options.inferqMetrics ?? createInferqMetrics(metrics),
+      metrics: inferqMetrics,
       clock,
     },
     options.options,
@@ -111,14 +131,20 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
   })
   const server = createIngressServer(core, listen)
   const { stopTimeoutMs = 30_000 } = options
-  const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs }, [connections, follower, server])
+  const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs }, [
+    connections,
+    follower,
+    health,
+    models,
+    server,
+  ])
   return { ...group, url: () => server.url() }
 }
 
 function authenticatorOf(options: ComposeIngressOptions): Authenticator {
-  const key = options.config().masterKey ?? options.masterKey
+  const key = options.live.current().masterKey ?? options.masterKey
   if (key === undefined) throw new Error('a master key is needed: set INFERQ_MASTER_KEY')
-  const isOwn = options.config().masterKey === undefined
+  const isOwn = options.live.current().masterKey === undefined
   if (isOwn && !isLoopback(options.listen.host ?? '127.0.0.1')) {
     throw new Error(`${options.listen.host} is a public address: set INFERQ_MASTER_KEY before serving it`)
   }

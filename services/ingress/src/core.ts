@@ -1,22 +1,23 @@
 import type { InferqConfig } from '@inferq/config'
-import { createRoutes, type Routes } from '@inferq/routing'
+import { createRouter, type Router } from '@inferq/routing'
 import { createBackground } from './background.ts'
 import { createBeatWheel } from './beat-wheel.ts'
 import type { IngressCore, IngressParts } from './dependencies.ts'
+import { createDeploymentChecks } from './deployment-checks.ts'
 import { defaultOptions, type IngressOptions } from './options.ts'
 import { createPositionComments } from './position-comments.ts'
 
 /** Joins the parts with what one running ingress holds itself. */
 export function createCore(parts: IngressParts, options: Partial<IngressOptions> = {}): IngressCore {
   const merged: IngressOptions = { ...defaultOptions, ...options }
-  let routed: { readonly config: InferqConfig; readonly routes: Routes } | undefined
-  return {
+  let routed: { readonly config: InferqConfig; readonly router: Router } | undefined
+  const core: IngressCore = {
     ...parts,
     options: merged,
-    routes() {
+    router() {
       const config = parts.config()
-      if (routed?.config !== config) routed = { config, routes: createRoutes(config) }
-      return routed.routes
+      if (routed?.config !== config) routed = { config, router: createRouter(config) }
+      return routed.router
     },
     background: createBackground(parts.log),
     beats: createBeatWheel({ clock: parts.clock, intervalMs: merged.beatMs }),
@@ -25,5 +26,7 @@ export function createCore(parts: IngressParts, options: Partial<IngressOptions>
     readers: new Set(),
     waits: new Set(),
     stopping: false,
+    deploymentChecks: createDeploymentChecks(() => core),
   }
+  return core
 }

@@ -1,15 +1,19 @@
 import type { InferqConfig } from '@inferq/config'
+import type { DeploymentHealth } from '@inferq/health'
+import type { LiveConfig } from '@inferq/liveconfig'
 import type { CancelBroadcast, JobQueue } from '@inferq/queue'
-import type { Routes } from '@inferq/routing'
+import type { Router } from '@inferq/routing'
 import type { Clock, ServiceCheck } from '@inferq/runtime'
 import type { Store } from '@inferq/store'
 import type { InferqMetrics, Logger, Metrics } from '@inferq/telemetry'
 import type { LogFollower, TokenLog } from '@inferq/tokenlog'
 import type { Background } from './background.ts'
 import type { BeatWheel } from './beat-wheel.ts'
+import type { DeploymentChecks } from './deployment-checks.ts'
 import type { EventReader } from './event-reader.ts'
 import type { Exchange } from './exchange.ts'
 import type { Authenticator } from './identity.ts'
+import type { ModelRegistry } from './models/model-registry.ts'
 import type { IngressOptions } from './options.ts'
 import type { PositionComments } from './position-comments.ts'
 
@@ -20,11 +24,16 @@ export type IngressStore = Pick<Store, 'insertAccepted' | 'markEnqueued' | 'getJ
 export interface IngressParts {
   /** The configuration in force now. */
   config(): InferqConfig
+  readonly live: LiveConfig
+  /** The models added at run time. */
+  readonly models: ModelRegistry
   readonly tokenLog: TokenLog
   readonly follower: LogFollower
   /** On the connection of `tokenLog`: a job's record has to reach Redis before its place in the queue. */
   readonly queue: JobQueue
   readonly cancellations: CancelBroadcast
+  /** What is known of the deployments; the ingress calls none of them. */
+  readonly health: DeploymentHealth
   readonly store: IngressStore
   readonly authenticator: Authenticator
   /** What readiness asks, by name. */
@@ -39,8 +48,9 @@ export interface IngressParts {
 /** The parts, and what one running ingress holds beside them. */
 export interface IngressCore extends IngressParts {
   readonly options: IngressOptions
-  /** Routes of the configuration in force now. */
-  routes(): Routes
+  /** The rules of the configuration in force now. */
+  router(): Router
+  readonly deploymentChecks: DeploymentChecks
   readonly background: Background
   /** Beats every `beatMs` for all who stream to a client. */
   readonly beats: BeatWheel

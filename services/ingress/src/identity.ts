@@ -7,6 +7,11 @@ export interface Identity {
   readonly owner: string
   /** May use the operators' routes. */
   readonly admin: boolean
+  /** For routing: the key's id, its user and team, and what it was given (`user_tier`, `task_type`, `tags`, …). */
+  readonly key?: string
+  readonly user?: string
+  readonly team?: string
+  readonly metadata?: Readonly<Record<string, unknown>>
 }
 
 /** Finds who a key belongs to. */

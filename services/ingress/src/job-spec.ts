@@ -1,4 +1,4 @@
-import type { Candidate, JobSpec, JobType, Operation, Tier } from '@inferq/contracts'
+import type { Candidate, CascadeCheck, JobSpec, JobType, Operation, RouteNote, Tier } from '@inferq/contracts'
 
 /** Body of a request after validation. */
 export type RequestBody = Readonly<Record<string, unknown>>
@@ -9,6 +9,8 @@ export interface SpecInput {
   readonly request: RequestBody
   readonly model: string
   readonly candidates: readonly Candidate[]
+  readonly route: RouteNote
+  readonly cascade?: CascadeCheck
   readonly owner: string
   readonly tier: Tier
   readonly mode: JobSpec['mode']
@@ -37,6 +39,8 @@ export function buildSpec(input: SpecInput): JobSpec {
     request: input.request,
     model: input.model,
     candidates: input.candidates,
+    route: input.route,
+    ...(input.cascade === undefined ? {} : { cascade: input.cascade }),
     owner: input.owner,
     tier: input.tier,
     mode,

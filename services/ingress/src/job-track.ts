@@ -1,10 +1,21 @@
-import { isTerminalKind, type JobSpec, type LogEntry, type RequeuedPayload } from '@inferq/contracts'
+import {
+  isTerminalKind,
+  type JobSpec,
+  type LogEntry,
+  type RequeuedPayload,
+  type ServedPayload,
+} from '@inferq/contracts'
 
 /** What a reader has learned about a job from the entries it saw: where it waits or runs, and what was shown. */
 export class JobTrack {
   readonly jobId: string
   class: string
+  /** Index of the candidate that serves it. */
   hop: number
+  /** Moves to another candidate. */
+  fallbacks = 0
+  /** The deployment the output is from; known with the first of it. */
+  deployment: string | undefined
   /** Attempts begun. */
   attempts: number
   waiting: boolean
@@ -34,9 +45,13 @@ export class JobTrack {
       case 's':
         this.waiting = false
         return
+      case 'm':
+        this.deployment = (JSON.parse(entry.payload) as ServedPayload).deployment
+        return
       case 'r': {
         const requeued = JSON.parse(entry.payload) as RequeuedPayload
-        if (requeued.move === 'fallback') this.hop++
+        if (requeued.move === 'fallback') this.fallbacks++
+        this.hop = requeued.hop
         this.class = requeued.class
         this.waiting = true
         return
@@ -56,6 +71,6 @@ export function trackFromStart(spec: JobSpec): JobTrack {
 }
 
 /** The public model that serves the job where it is now: the client's, or that of the candidate it fell back to. */
-export function servedModel(spec: JobSpec, modelClass: string): string {
-  return spec.candidates.find((candidate) => candidate.class === modelClass)?.model ?? spec.model
+export function servedModel(spec: JobSpec, hop: number): string {
+  return spec.candidates[hop]?.model ?? spec.model
 }

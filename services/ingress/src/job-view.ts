@@ -8,10 +8,12 @@ import {
   type JobView,
   type Operation,
   type ProgressPayload,
+  type RouteNote,
   type TokenUsage,
 } from '@inferq/contracts'
 import type { StoredJob } from '@inferq/store'
 import { presentResult } from './dialects/dialect.ts'
+import { usdOfNano } from './money.ts'
 
 /** What is known about a job that still has its live record. */
 export interface LiveFacts {
@@ -40,7 +42,7 @@ export function viewOfRecord(record: JobRecord, facts: LiveFacts, base: string):
     result: end?.result ?? null,
     error: end?.error ?? null,
     usage: end?.usage ?? null,
-    costMicroUsd: end?.costMicroUsd ?? null,
+    costNanoUsd: end?.costNanoUsd ?? null,
   })
 }
 
@@ -58,6 +60,7 @@ interface ViewFacts {
   readonly class: string
   readonly createdAt: number
   readonly position: number | null
+  readonly route?: RouteNote | null
   readonly attempts: readonly AttemptRecord[]
   readonly progress: ProgressPayload | null
   readonly startedAt: number | null
@@ -66,7 +69,7 @@ interface ViewFacts {
   readonly result: unknown
   readonly error: ErrorDetail | null
   readonly usage: TokenUsage | null
-  readonly costMicroUsd: number | null
+  readonly costNanoUsd: number | null
   readonly metadata: Readonly<Record<string, string>>
 }
 
@@ -80,12 +83,13 @@ function view(base: string, job: ViewFacts): JobView {
     model: job.model,
     created_at: job.createdAt / 1000,
     queue: isTerminal(job.status) ? null : { class: job.class, position: job.position, eta_s: null },
+    route: job.route ? { rule: null, variant: null, ...job.route } : null,
     attempts: job.attempts.map(viewOfAttempt),
     progress: job.progress,
     result: presentResult(job, job.result),
     error: job.error === null ? null : viewOfError(job.error),
     usage: job.usage === null ? null : viewOfUsage(job.usage),
-    cost_usd: job.costMicroUsd === null ? null : job.costMicroUsd / 1_000_000,
+    cost_usd: job.costNanoUsd === null ? null : usdOfNano(job.costNanoUsd),
     timings: {
       queued_ms: job.startedAt === null ? null : Math.max(0, job.startedAt - job.createdAt),
       ttft_ms: job.firstTokenAt === null ? null : Math.max(0, job.firstTokenAt - job.createdAt),
@@ -107,6 +111,9 @@ function viewOfAttempt(attempt: AttemptRecord): JobView['attempts'][number] {
     ended_at: attempt.endedAt === undefined ? null : attempt.endedAt / 1000,
     outcome: attempt.outcome ?? null,
     error: attempt.error === undefined ? null : viewOfError(attempt.error),
+    continued: attempt.continued === true,
+    usage: attempt.usage === undefined ? null : viewOfUsage(attempt.usage),
+    cost_usd: typeof attempt.costNanoUsd === 'number' ? usdOfNano(attempt.costNanoUsd) : null,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { EndPayload } from '@inferq/contracts'
+import type { EndPayload, RouteNote } from '@inferq/contracts'
 import type { Identity } from './identity.ts'
 import type { JobTrack } from './job-track.ts'
 
@@ -9,10 +9,13 @@ export interface RequestFacts {
   identity?: Identity
   jobId?: string
   model?: string
+  route?: RouteNote
   promptTokens?: number
   completionTokens?: number
   ttftMs?: number
   errorCode?: string
+  /** What the headers of an answer say of its job; an error's too. */
+  jobHeaders?: Readonly<Record<string, string | number>>
 }
 
 declare module 'fastify' {

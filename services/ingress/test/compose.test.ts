@@ -1,8 +1,9 @@
 import { parseConfig } from '@inferq/config'
+import { createSealer } from '@inferq/liveconfig'
 import { createId, parseRedisUrl } from '@inferq/runtime'
 import { createStore } from '@inferq/store'
 import { createLogger, createMetrics } from '@inferq/telemetry'
-import { createTestRedis } from '@inferq/testkit'
+import { createTestLiveConfig, createTestRedis } from '@inferq/testkit'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { composeIngress } from '../src/index.ts'
 import { clock } from './support/bench.ts'
@@ -23,7 +24,8 @@ function parts(redisUrl: string, host?: string, text = yaml) {
   const store = createStore({ url: 'postgres://nobody@127.0.0.1:9/none', log, statementTimeoutMs: 500 })
   onTestFinished(() => store.close())
   return {
-    config: () => config,
+    live: createTestLiveConfig(config),
+    sealer: createSealer('sk-test'),
     listen: { port: 0, ...(host === undefined ? {} : { host }) },
     redisUrl,
     namespace: createId('test'),

@@ -63,6 +63,7 @@ describe('submitting', () => {
       model: 'chat',
       created_at: expect.any(Number),
       queue: { class: 'gpu', position: expect.any(Number), eta_s: null },
+      route: { rule: null, variant: null, strategy: 'simple-shuffle', reason: 'the model that was asked for' },
       attempts: [],
       progress: null,
       result: null,
@@ -153,7 +154,7 @@ describe('a job', () => {
     expect(early.status).toBe(409)
     expect(await early.json()).toMatchObject({ error: { code: 'job_not_finished' } })
     await attempt.say('Hello')
-    await attempt.end('completed', { result, usage, costMicroUsd: 1_500_000 })
+    await attempt.end('completed', { result, usage, costNanoUsd: 1_500_000_000 })
     const live = await view(job.id)
     expect(live).toMatchObject({
       status: 'completed',

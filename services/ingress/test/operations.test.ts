@@ -46,8 +46,13 @@ describe('health', () => {
     expect(await (await call(`${bench.url}/health`)).json()).toMatchObject({
       status: 'ready',
       checks: { redis: { status: 'ok' } },
-      classes: [{ class: 'gpu', waiting: 0 }],
+      classes: [{ class: 'gpu', waiting: expect.any(Number) }],
       models: [{ name: 'chat', deployments: 1 }, { name: 'team/embed' }],
+      healthy_count: 0,
+      unhealthy_endpoints: [
+        { deployment: 'chat/openai/up', model_group: 'chat', error_code: 'upstream_timeout' },
+        { deployment: 'team/embed/openai/embed', circuit: { state: 'closed' } },
+      ],
     })
   })
 
@@ -70,13 +75,22 @@ describe('the document', () => {
     }
     expect(document.openapi).toBe('3.1.0')
     expect(Object.keys(document.paths).sort()).toEqual([
+      '/config/reload',
       '/health',
       '/health/liveliness',
       '/health/liveness',
       '/health/readiness',
       '/metrics',
+      '/model/delete',
+      '/model/info',
+      '/model/new',
+      '/model/update',
+      '/model/{id}/update',
+      '/model_group/info',
+      '/spend/calculate',
       '/v1/chat/completions',
       '/v1/completions',
+      '/v1/cost/estimate',
       '/v1/embeddings',
       '/v1/jobs',
       '/v1/jobs/{id}',
@@ -85,6 +99,7 @@ describe('the document', () => {
       '/v1/jobs/{id}/result',
       '/v1/models',
       '/v1/models/{model}',
+      '/v1/route/explain',
     ])
     const { post: chatRoute } = document.paths['/v1/chat/completions'] ?? {}
     expect(JSON.stringify(chatRoute?.requestBody)).toContain('max_completion_tokens')

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
-import type { InferqConfig } from '@inferq/config'
 import { createRedisKeys } from '@inferq/contracts'
+import { createDeploymentHealth } from '@inferq/health'
+import type { LiveConfig } from '@inferq/liveconfig'
 import { createJobQueue } from '@inferq/queue'
 import {
   type Clock,
@@ -17,11 +18,12 @@ import { createTokenLog } from '@inferq/tokenlog'
 import { createWorker } from './worker.ts'
 
 export interface ComposeWorkerOptions {
-  readonly config: InferqConfig
+  /** Started and stopped by whoever made it. */
+  readonly live: LiveConfig
   readonly redisUrl: string
   /** Default `inferq`. */
   readonly namespace?: string
-  /** Classes to serve. Default: all of the configuration. Throws at once when one of them is not configured. */
+  /** Classes to serve. Default: all of the configuration, as it changes. Throws at once when one is not configured. */
   readonly classes?: readonly string[]
   /** The GPU this process is pinned to; told to others, and not acted on here. */
   readonly gpu?: string
@@ -38,9 +40,9 @@ const closeMs = 5_000
 
 /** A worker with its connections, ready to start. It needs Redis and its backends, nothing else. */
 export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
-  const { config, redisUrl, clock, log, metrics, gpu = null } = options
-  const classes = options.classes ?? Object.keys(config.classes)
-  const unknown = classes.filter((name) => config.classes[name] === undefined)
+  const { live, redisUrl, clock, log, metrics, gpu = null, classes } = options
+  const config = live.current()
+  const unknown = (classes ?? []).filter((name) => config.classes[name] === undefined)
   if (unknown.length > 0) {
     const known = Object.keys(config.classes).join(', ')
     throw new Error(`no deployment of class ${unknown.join(', ')} is configured; there are: ${known}`)
@@ -50,11 +52,24 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
   const subscriber = createRedis({ url: redisUrl, role: 'subscriber', name: 'inferq-worker', log, clock })
   const queue = createJobQueue({ redis, keys, log })
   const tokenLog = createTokenLog({ redis, keys, clock })
+  const workerId = options.workerId ?? `${hostname()}-${createId('w')}`
+  const inferqMetrics = createInferqMetrics(metrics)
+  const health = createDeploymentHealth({
+    redis,
+    subscriber,
+    keys,
+    config: () => live.current().breaker,
+    processId: workerId,
+    clock,
+    log,
+    metrics: inferqMetrics,
+  })
   const worker = createWorker({
-    workerId: options.workerId ?? `${hostname()}-${createId('w')}`,
+    workerId,
     classes,
     gpu,
-    config,
+    live,
+    health,
     redis,
     subscriber,
     keys,
@@ -63,7 +78,7 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
     clock,
     random: Math.random,
     log,
-    metrics: createInferqMetrics(metrics),
+    metrics: inferqMetrics,
   })
   const connections = createService({
     name: 'redis',
@@ -75,5 +90,5 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
     },
   })
   const stopTimeoutMs = config.workers.drainSeconds * 1000 + closeMs
-  return createServiceGroup({ log, clock, name: 'worker', stopTimeoutMs }, [connections, worker])
+  return createServiceGroup({ log, clock, name: 'worker', stopTimeoutMs }, [connections, health, worker])
 }

@@ -1,22 +1,27 @@
-import type { Deployment } from '@inferq/config'
-import { type ErrorDetail, InferqError } from '@inferq/contracts'
+import type { InferqConfig } from '@inferq/config'
+import { type Candidate, type ErrorDetail, InferqError } from '@inferq/contracts'
+import type { CallReport, DeploymentHealth } from '@inferq/health'
 import type { JobQueue, JobReference, ProcessResult } from '@inferq/queue'
-import { chooseDeployment, decideAfterFailure, type Routes } from '@inferq/routing'
+import type { Router } from '@inferq/routing'
 import type { Clock } from '@inferq/runtime'
 import type { Logger } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
+import { afterFailure } from './after-failure.ts'
 import { Attempt, type Begun } from './attempt.ts'
 import type { AttemptReport } from './attempt-report.ts'
-import { classifyEnd } from './classify-end.ts'
-import { operations } from './operations/index.ts'
-import type { OperationResult } from './operations/operation.ts'
+import { callUpstream } from './call-upstream.ts'
+import { type AttemptEnd, classifyEnd } from './classify-end.ts'
+import type { OutputMeter } from './operations/operation.ts'
+import { pickDeployment } from './pick-deployment.ts'
 import { createStopSignal } from './stop-signal.ts'
 import type { Upstreams } from './upstreams.ts'
 
 export interface AttemptRunnerOptions {
   readonly workerId: string
-  readonly maxTries: number
-  readonly routes: Routes
+  /** The configuration in force now, and its routes. */
+  config(): InferqConfig
+  router(): Router
+  readonly health: DeploymentHealth
   readonly upstreams: Upstreams
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
@@ -29,71 +34,81 @@ export interface AttemptRunnerOptions {
 
 export type AttemptRunner = (begun: Begun, reference: JobReference, signal: AbortSignal) => Promise<ProcessResult>
 
-/** How often a busy upstream may send an interactive job back before its client hears of it. */
-const maxInteractiveRequeues = 6
+/** One attempt under way. */
+export interface AttemptContext extends AttemptRunnerOptions {
+  readonly begun: Begun
+  readonly reference: JobReference
+  /** Undefined for a job that names no such candidate. */
+  readonly candidate: Candidate | undefined
+  readonly attempt: Attempt
+  readonly meter: OutputMeter
+}
 
-/** Runs one attempt: chooses a deployment, calls it, and ends the job or sends it on. */
+/** Runs one attempt: picks a deployment, calls it, and ends the job or sends it on. */
 export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunner {
-  const { maxTries, routes, upstreams, clock, random, log } = options
+  const { clock, log } = options
 
   return async (begun, reference, queueSignal) => {
     const { spec } = begun.record
-    const deployment = choose(begun, reference)
-    const attempt = new Attempt({ ...options, begun, reference, deployment: deployment?.id })
+    const attempt = new Attempt({ ...options, begun, reference })
+    const candidate = spec.candidates[reference.hop]
+    const context: AttemptContext = { ...options, begun, reference, candidate, attempt, meter: { characters: 0 } }
     const stop = createStopSignal(queueSignal, attempt.writer.fenced, spec.finishBy - attempt.startedAt)
     try {
-      const result = await call(attempt, begun, deployment, stop.signal)
-      return await attempt.finish('completed', { ...result, costMicroUsd: null })
+      const picked = await pickDeployment(begun.record, reference.hop, {
+        router: options.router(),
+        health: options.health,
+        now: clock.now(),
+        random: options.random,
+      })
+      if (picked.kind === 'none') return await afterFailure(context, picked.error, 0)
+      const ended = await call(context, picked.deployment, picked.call, stop.signal)
+      return ended.kind === 'settled' ? ended.result : await settle(context, ended.thrown, stop.signal, picked.others)
     } catch (thrown) {
-      return await settle(thrown, attempt, begun, reference, stop.signal)
+      return await settle(context, thrown, stop.signal, 0)
     } finally {
       stop.release()
     }
   }
 
-  /** One of the candidate's deployments, rather not one that this job has failed on. */
-  function choose(begun: Begun, reference: JobReference): Deployment | undefined {
-    const candidate = begun.record.spec.candidates[reference.hop]
-    if (candidate === undefined) return undefined
-    const failed = begun.record.attempts.flatMap(({ outcome, deployment }) =>
-      outcome === 'retried' && deployment !== undefined ? [deployment] : [],
-    )
-    return chooseDeployment(routes.deploymentsOf(candidate), random, failed)
-  }
+  type CallEnd =
+    | { readonly kind: 'settled'; readonly result: ProcessResult }
+    | { readonly kind: 'thrown'; readonly thrown: unknown }
 
+  /** The call, told to the deployment's health however it ends. */
   async function call(
-    attempt: Attempt,
-    begun: Begun,
-    deployment: Deployment | undefined,
+    context: AttemptContext,
+    deployment: Parameters<typeof callUpstream>[1],
+    report: CallReport,
     signal: AbortSignal,
-  ): Promise<OperationResult> {
-    const { spec } = begun.record
-    if (deployment === undefined) {
-      const message = `No deployment of the model '${spec.model}' is configured here.`
-      throw new InferqError({ code: 'no_deployment', message })
+  ): Promise<CallEnd> {
+    const { attempt } = context
+    try {
+      const result = await callUpstream(context, deployment, report, signal)
+      attempt.count(result.usage)
+      const { promptTokens, completionTokens } = result.usage
+      report.succeeded({ latencyMs: attempt.firstTokenMs, tokens: promptTokens + completionTokens })
+      if (result.kind === 'rejected') {
+        throw new InferqError({ code: 'answer_rejected', message: `The answer will not do: ${result.reason}.` })
+      }
+      await attempt.writer.flush()
+      return { kind: 'settled', result: await attempt.finish('completed', result.end) }
+    } catch (thrown) {
+      if (thrown instanceof InferqError && !signal.aborted) report.failed(thrown.detail)
+      else report.abandoned()
+      return { kind: 'thrown', thrown }
     }
-    signal.throwIfAborted()
-    const result = await operations[spec.operation]({
-      spec,
-      provider: upstreams.of(deployment),
-      contextWindow: deployment.contextWindow,
-      writer: attempt.writer,
-      signal,
-      onFirstToken: () => attempt.markFirstToken(),
-    })
-    await attempt.writer.flush()
-    return result
   }
 
   /** The end of an attempt that has no answer. */
   async function settle(
+    context: AttemptContext,
     thrown: unknown,
-    attempt: Attempt,
-    begun: Begun,
-    reference: JobReference,
     signal: AbortSignal,
+    others: number,
   ): Promise<ProcessResult> {
-    const end = classifyEnd(thrown, signal)
+    const { attempt, begun } = context
+    const end: AttemptEnd = classifyEnd(thrown, signal)
     switch (end.kind) {
       case 'cancelled':
       case 'expired':
@@ -107,36 +122,13 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
         throw thrown
       case 'failed': {
         if (end.error.code === 'internal_error') {
-          log.error(
-            { jobId: begun.record.spec.id, attempt: begun.attempt, error: thrown },
-            'attempt-failed-unexpectedly',
-          )
+          const { spec } = begun.record
+          log.error({ jobId: spec.id, attempt: begun.attempt, error: thrown }, 'attempt-failed-unexpectedly')
         }
-        return afterFailure(end.error, attempt, begun, reference)
+        return afterFailure(context, end.error satisfies ErrorDetail, others)
       }
       default:
         return end satisfies never
     }
-  }
-
-  function afterFailure(
-    error: ErrorDetail,
-    attempt: Attempt,
-    { record }: Begun,
-    reference: JobReference,
-  ): Promise<ProcessResult> {
-    const decision = decideAfterFailure({
-      error,
-      tries: record.tries + 1,
-      maxAttempts: maxTries,
-      requeues: record.attempts.filter(({ outcome }) => outcome === 'requeued').length,
-      ...(record.spec.mode === 'interactive' ? { maxRequeues: maxInteractiveRequeues } : {}),
-      shownOutput: attempt.writer.shownOutput,
-      now: clock.now(),
-      finishBy: record.spec.finishBy,
-      random,
-      isLastCandidate: reference.hop + 1 >= record.spec.candidates.length,
-    })
-    return decision.move === 'fail' ? attempt.finish('failed', { error }) : attempt.release(decision, error)
   }
 }

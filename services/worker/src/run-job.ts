@@ -6,7 +6,7 @@ import type { AttemptRunner } from './run-attempt.ts'
 
 export interface JobRunnerOptions {
   readonly workerId: string
-  readonly maxTries: number
+  maxTries(): number
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
   readonly clock: Clock
@@ -65,7 +65,7 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   return {
     async process(reference, signal) {
       const { jobId, hop } = reference
-      const begun = await tokenLog.begin(jobId, { hop, class: reference.class, worker: workerId, maxTries })
+      const begun = await tokenLog.begin(jobId, { hop, class: reference.class, worker: workerId, maxTries: maxTries() })
       switch (begun.kind) {
         case 'begun':
           return runAttempt(begun, reference, signal)

@@ -3,39 +3,120 @@ import { createProvider, type Provider } from '@inferq/providers'
 
 /** The providers of a worker's deployments, each made when it is first called. */
 export interface Upstreams {
-  of(deployment: Deployment): Provider
+  /** The provider of a deployment as it is configured now; to be released when the call is over. */
+  lease(deployment: Deployment): UpstreamLease
+  /** Closes providers of deployments that are not among these (any more), as soon as their calls are over. */
+  retain(deployments: readonly Deployment[]): void
   close(): Promise<void>
 }
 
-export function createUpstreams(): Upstreams {
-  const providers = new Map<string, Provider>()
+export interface UpstreamLease {
+  readonly provider: Provider
+  release(): void
+}
+
+interface Entry {
+  readonly provider: Provider
+  /** What it was made of, secrets included; never printed. */
+  readonly recipe: string
+  leases: number
+  retired: boolean
+}
+
+export function createUpstreams(onCloseFailed: (error: unknown) => void = () => {}): Upstreams {
+  const current = new Map<string, Entry>()
+  const closing = new Set<Promise<void>>()
+
+  const dispose = (entry: Entry): void => {
+    const closed = entry.provider.close().catch(onCloseFailed)
+    closing.add(closed)
+    void closed.then(() => closing.delete(closed))
+  }
+
+  const retire = (id: string, entry: Entry): void => {
+    current.delete(id)
+    entry.retired = true
+    if (entry.leases === 0) dispose(entry)
+  }
+
+  const entryOf = (deployment: Deployment): Entry => {
+    const known = current.get(deployment.id)
+    // Most often the very configuration it was made of.
+    if (known !== undefined && recipes.get(deployment) === known.recipe) return known
+    const recipe = recipeOf(deployment)
+    if (known !== undefined) {
+      if (known.recipe === recipe) return known
+      retire(deployment.id, known)
+    }
+    const entry: Entry = { provider: providerOf(deployment), recipe, leases: 0, retired: false }
+    current.set(deployment.id, entry)
+    return entry
+  }
+
   return {
-    of(deployment) {
-      let provider = providers.get(deployment.id)
-      if (provider === undefined) {
-        provider = createProvider({
-          id: deployment.id,
-          provider: deployment.provider,
-          model: deployment.upstreamModel,
-          baseUrl: deployment.baseUrl,
-          ...(deployment.apiKey === undefined ? {} : { apiKey: deployment.apiKey }),
-          headers: deployment.headers,
-          defaults: deployment.defaults,
-          options: deployment.options,
-          timeouts: {
-            connectMs: deployment.timeouts.connectMs,
-            firstTokenMs: deployment.timeouts.firstTokenMs,
-            idleMs: deployment.timeouts.idleMs,
-            responseMs: deployment.timeouts.totalMs,
-          },
-        })
-        providers.set(deployment.id, provider)
+    lease(deployment) {
+      const entry = entryOf(deployment)
+      entry.leases += 1
+      let released = false
+      return {
+        provider: entry.provider,
+        release() {
+          if (released) return
+          released = true
+          entry.leases -= 1
+          if (entry.retired && entry.leases === 0) dispose(entry)
+        },
       }
-      return provider
+    },
+    retain(deployments) {
+      const byId = new Map(deployments.map((deployment) => [deployment.id, deployment]))
+      for (const [id, entry] of [...current]) {
+        const deployment = byId.get(id)
+        if (deployment === undefined || recipeOf(deployment) !== entry.recipe) retire(id, entry)
+      }
     },
     async close() {
-      await Promise.all([...providers.values()].map((provider) => provider.close()))
-      providers.clear()
+      for (const { provider } of current.values()) closing.add(provider.close().catch(onCloseFailed))
+      current.clear()
+      await Promise.all(closing)
+    },
+  }
+}
+
+const recipes = new WeakMap<Deployment, string>()
+
+/** Everything that a provider is made of, as one text: equal when the provider would be. */
+function recipeOf(deployment: Deployment): string {
+  let recipe = recipes.get(deployment)
+  if (recipe === undefined) {
+    recipe = JSON.stringify(upstreamOf(deployment))
+    recipes.set(deployment, recipe)
+  }
+  return recipe
+}
+
+function providerOf(deployment: Deployment): Provider {
+  return createProvider(upstreamOf(deployment))
+}
+
+function upstreamOf(deployment: Deployment): Parameters<typeof createProvider>[0] {
+  const { timeouts } = deployment
+  return {
+    id: deployment.id,
+    provider: deployment.provider,
+    wire: deployment.wire,
+    model: deployment.upstreamModel,
+    baseUrl: deployment.baseUrl,
+    ...(deployment.apiKey === undefined ? {} : { apiKey: deployment.apiKey }),
+    credentials: deployment.credentials,
+    headers: deployment.headers,
+    defaults: deployment.defaults,
+    options: deployment.options,
+    timeouts: {
+      connectMs: timeouts.connectMs,
+      firstTokenMs: timeouts.firstTokenMs,
+      idleMs: timeouts.idleMs,
+      responseMs: timeouts.totalMs,
     },
   }
 }

@@ -1,14 +1,9 @@
 import { hostname } from 'node:os'
-import type { InferqConfig } from '@inferq/config'
 import type { RedisKeys } from '@inferq/contracts'
-import {
-  createCancelListener,
-  createJobConsumer,
-  createWorkerRegistry,
-  type JobConsumer,
-  type JobQueue,
-} from '@inferq/queue'
-import { createRoutes } from '@inferq/routing'
+import type { DeploymentHealth } from '@inferq/health'
+import type { LiveConfig } from '@inferq/liveconfig'
+import { createCancelListener, createJobConsumer, createWorkerRegistry, type JobQueue } from '@inferq/queue'
+import { createRouter } from '@inferq/routing'
 import {
   type Clock,
   createPeriodicService,
@@ -20,6 +15,8 @@ import {
 import type { InferqMetrics, Logger } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
 import { createAttemptReport } from './attempt-report.ts'
+import { createBackgroundChecks } from './background-checks.ts'
+import { createConsumers } from './consumers.ts'
 import { createAttemptRunner } from './run-attempt.ts'
 import { createJobRunner } from './run-job.ts'
 import { CancelledError, DrainingError } from './stop-reasons.ts'
@@ -27,10 +24,11 @@ import { createUpstreams } from './upstreams.ts'
 
 export interface WorkerOptions {
   readonly workerId: string
-  /** The classes it serves, each with its own bound on jobs at once. */
-  readonly classes: readonly string[]
+  /** The classes it serves. Undefined: all of the configuration, as it changes. */
+  readonly classes: readonly string[] | undefined
   readonly gpu: string | null
-  readonly config: InferqConfig
+  readonly live: LiveConfig
+  readonly health: DeploymentHealth
   /** Shared by all consumers; role `blocking`. */
   readonly redis: Redis
   readonly subscriber: Redis
@@ -54,20 +52,26 @@ const reserveMs = 2_000
  * the deadline, then puts the rest back without counting an attempt.
  */
 export function createWorker(options: WorkerOptions): Service {
-  const { workerId, classes, gpu, config, redis, keys, tokenLog, queue, clock, log, metrics } = options
-  const upstreams = createUpstreams()
-  const maxTries = config.workers.maxAttempts
+  const { workerId, gpu, live, redis, keys, tokenLog, queue, clock, log, metrics } = options
+  const upstreams = createUpstreams((error) => log.warn({ error }, 'upstream-not-closed'))
+  let router = createRouter(live.current())
   const runAttempt = createAttemptRunner({
     ...options,
-    maxTries,
-    routes: createRoutes(config),
+    config: () => live.current(),
+    router: () => router,
     upstreams,
     report: createAttemptReport(log, metrics),
   })
+  const maxTries = (): number => {
+    const { workers, retries } = live.current()
+    return Math.max(workers.maxAttempts, ...Object.values(retries.attempts))
+  }
   const jobs = createJobRunner({ workerId, maxTries, tokenLog, queue, clock, runAttempt })
   const running = new Set<Promise<unknown>>()
   const startedAt = clock.now()
   let state: 'running' | 'draining' = 'running'
+  let forgetChanges: (() => void) | undefined
+  let adopting: Promise<void> = Promise.resolve()
 
   const track = <T>(work: Promise<T>): Promise<T> => {
     running.add(work)
@@ -76,26 +80,34 @@ export function createWorker(options: WorkerOptions): Service {
     return work
   }
 
-  const consumers: readonly JobConsumer[] = classes.map((name) =>
-    createJobConsumer({
-      class: name,
-      concurrency: limitOf(name),
-      lockMs: config.workers.lockSeconds * 1000,
-      stalledMs: config.workers.stalledSeconds * 1000,
-      redis,
-      keys,
-      log,
-      process: (reference, signal) => track(jobs.process(reference, signal)),
-      onAbandoned: (reference, reason) => jobs.abandon(reference, reason),
-    }),
-  )
+  const consumers = createConsumers({
+    classes: options.classes,
+    create: (name, concurrency) =>
+      createJobConsumer({
+        class: name,
+        concurrency,
+        lockMs: live.current().workers.lockSeconds * 1000,
+        stalledMs: live.current().workers.stalledSeconds * 1000,
+        redis,
+        keys,
+        log,
+        process: (reference, signal) => track(jobs.process(reference, signal)),
+        onAbandoned: (reference, reason) => jobs.abandon(reference, reason),
+      }),
+  })
+
+  const adopt = (): void => {
+    router = createRouter(live.current())
+    upstreams.retain(live.current().deployments)
+    adopting = adopting
+      .then(() => consumers.adopt(live.current()))
+      .catch((error: unknown) => log.error({ error }, 'classes-not-adopted'))
+  }
 
   const cancellations = createCancelListener({
     subscriber: options.subscriber,
     keys,
-    onCancel(jobId) {
-      for (const consumer of consumers) consumer.abort(jobId, new CancelledError('the job was cancelled'))
-    },
+    onCancel: (jobId) => consumers.abort(jobId, new CancelledError('the job was cancelled')),
   })
 
   const registry = createWorkerRegistry({ redis, keys })
@@ -105,37 +117,31 @@ export function createWorker(options: WorkerOptions): Service {
     clock,
     log,
     async run() {
-      consumers.forEach((consumer, i) => {
-        const labels = { model_class: classes[i] ?? '' }
-        metrics.workerInFlight.with(labels).set(consumer.inFlight)
-        metrics.workerLimit.with(labels).set(limitOf(classes[i] ?? ''))
-      })
+      const classes = consumers.state()
+      for (const { class: name, inFlight, limit } of classes) {
+        const labels = { model_class: name }
+        metrics.workerInFlight.with(labels).set(inFlight)
+        metrics.workerLimit.with(labels).set(limit)
+      }
       await registry.beat(
         {
           id: workerId,
           host: hostname(),
           pid: process.pid,
           gpu,
-          classes,
-          limit: classes.reduce((sum, name) => sum + limitOf(name), 0),
-          inFlight: consumers.reduce((sum, consumer) => sum + consumer.inFlight, 0),
+          classes: classes.map((entry) => entry.class),
+          limit: classes.reduce((sum, entry) => sum + entry.limit, 0),
+          inFlight: classes.reduce((sum, entry) => sum + entry.inFlight, 0),
           startedAt,
           lastBeatAt: clock.now(),
           state,
+          fingerprint: live.current().fingerprint,
         },
         lifetimeMs,
       )
     },
   })
-
-  function limitOf(name: string): number {
-    return config.classes[name]?.concurrency ?? 1
-  }
-
-  const quiet = async (): Promise<void> => {
-    state = 'draining'
-    await Promise.all(consumers.map((consumer) => consumer.quiet()))
-  }
+  const checks = createBackgroundChecks({ ...options, router: () => router, upstreams })
 
   /** Resolves when nothing runs any more, or after `timeoutMs`. */
   const idle = async (timeoutMs: number): Promise<void> => {
@@ -145,21 +151,33 @@ export function createWorker(options: WorkerOptions): Service {
     cut.abort()
   }
 
+  const quiet = async (): Promise<void> => {
+    state = 'draining'
+    await consumers.quiet()
+  }
+
   return createService({
     name: 'worker',
     async start() {
       await cancellations.start()
-      await Promise.all(consumers.map((consumer) => consumer.start()))
+      // What was loaded since this worker was made; from here on, every change.
+      router = createRouter(live.current())
+      await consumers.adopt(live.current())
+      forgetChanges = live.onChange(adopt)
       await heartbeat.start()
-      log.info({ workerId, classes, gpu }, 'worker-started')
+      await checks.start()
+      log.info({ workerId, classes: consumers.state().map((entry) => entry.class), gpu }, 'worker-started')
     },
     quiet,
     async stop(deadline: Deadline) {
+      forgetChanges?.()
       await quiet()
+      await adopting
+      await checks.stop(deadline)
       await idle(Math.max(0, deadline.timeoutMs - reserveMs))
-      for (const consumer of consumers) consumer.abortAll(new DrainingError('the worker is stopping'))
+      consumers.abortAll(new DrainingError('the worker is stopping'))
       await idle(reserveMs / 2)
-      await Promise.all(consumers.map((consumer) => consumer.stop(deadline)))
+      await consumers.stop(deadline)
       await heartbeat.stop(deadline)
       await registry.leave(workerId).catch((): void => {})
       await cancellations.stop(deadline)

@@ -2,11 +2,18 @@ import { type InferqConfig, parseConfig } from '@inferq/config'
 import type { EndMessage, EndPayload, JobRecord, JobSpec, LogEntry, OutcomeMessage } from '@inferq/contracts'
 import { isTerminalKind } from '@inferq/contracts'
 import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
-import { createRoutes } from '@inferq/routing'
+import { createRouter, quietDeployments } from '@inferq/routing'
 import { createSystemClock, type ServiceGroup } from '@inferq/runtime'
 import { createSimulator, type Simulator } from '@inferq/simulator'
 import { createLogger, createMetrics } from '@inferq/telemetry'
-import { createJobSpec, createTestRedis, type TestRedis, until } from '@inferq/testkit'
+import {
+  createJobSpec,
+  createTestLiveConfig,
+  createTestRedis,
+  type TestLiveConfig,
+  type TestRedis,
+  until,
+} from '@inferq/testkit'
 import { createTokenLog, type TokenLog } from '@inferq/tokenlog'
 import type { Redis } from 'ioredis'
 import { composeWorker } from '../src/index.ts'
@@ -20,7 +27,7 @@ export interface Bench {
   readonly simulator: Simulator
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
-  readonly config: InferqConfig
+  readonly live: TestLiveConfig<InferqConfig>
   readonly lines: Record<string, unknown>[]
   startWorker(classes?: readonly string[]): Promise<ServiceGroup>
   cancel(jobId: string): Promise<void>
@@ -58,14 +65,19 @@ model_list:
 workers: {lock_s: 1, stalled_s: 1, max_attempts: 3, drain_s: 3}
 `
 
-export async function createBench(): Promise<Bench> {
+export function parseYaml(text: string): InferqConfig {
+  const parsed = parseConfig({ source: { file: 'test.yaml', text }, env: {} })
+  if (parsed.kind !== 'config') throw new Error(JSON.stringify(parsed.faults))
+  return parsed.config
+}
+
+/** `config` gets the simulator's address. */
+export async function createBench(config = yaml): Promise<Bench> {
   const server = createTestRedis()
   const redis = await server.connect()
   const simulator = createSimulator()
   await simulator.start()
-  const parsed = parseConfig({ source: { file: 'test.yaml', text: yaml(simulator.url) }, env: {} })
-  if (parsed.kind !== 'config') throw new Error(JSON.stringify(parsed.faults))
-  const { config } = parsed
+  const live = createTestLiveConfig(parseYaml(config(simulator.url)))
   const tokenLog = createTokenLog({ redis, keys: server.keys, clock })
   const queue = createJobQueue({
     redis,
@@ -83,11 +95,11 @@ export async function createBench(): Promise<Bench> {
     simulator,
     tokenLog,
     queue,
-    config,
+    live,
     lines,
     async startWorker(classes) {
       const worker = composeWorker({
-        config,
+        live,
         redisUrl: server.url,
         namespace: server.keys.namespace,
         ...(classes === undefined ? {} : { classes }),
@@ -106,9 +118,14 @@ export async function createBench(): Promise<Bench> {
     async submit(overrides = {}) {
       const model = overrides.model ?? 'chat'
       const operation = overrides.operation ?? 'chat'
-      const route = createRoutes(config).candidatesFor(model, operation)
-      if (route.kind !== 'candidates') throw new Error(route.kind)
-      const spec = createJobSpec({ model, operation, candidates: route.candidates, ...overrides })
+      const draft = createJobSpec({ model, operation, ...overrides })
+      const asked = { model, operation, body: draft.request, caller: { metadata: {} }, metadata: {}, headers: {} }
+      const chance = { now: Date.now(), random: Math.random }
+      const decision = createRouter(live.current()).route({ ...asked, ...chance }, quietDeployments)
+      if (decision.kind !== 'candidates') throw new Error(decision.error.message)
+      const { candidates, note, cascade } = decision
+      const route = { candidates, route: note, ...(cascade === undefined ? {} : { cascade }) }
+      const spec = { ...draft, ...route, ...overrides }
       await tokenLog.open(spec)
       const first = spec.candidates[0]
       if (first === undefined) throw new Error('no candidate')

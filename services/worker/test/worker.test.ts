@@ -115,7 +115,7 @@ describe('a failing upstream', () => {
     const spec = await bench.submit()
     const end = await bench.end(spec.id)
     expect(end.text).toBe('at last')
-    expect(kinds(end.entries)).toMatch(/^qsrst+rsxt+d?C$/)
+    expect(kinds(end.entries)).toMatch(/^qsrsmt+rsxmt+d?C$/)
     expect(end.report.attempts.map(({ outcome, error }) => `${outcome} ${error?.code ?? ''}`)).toEqual([
       'retried upstream_error',
       'retried upstream_interrupted',

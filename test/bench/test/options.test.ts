@@ -30,6 +30,7 @@ describe('the command line', () => {
       seconds: 3,
     })
     expect(parseCommand(['profile', '--cell', 'stream-c32'])).toMatchObject({ kind: 'profile', cell: 'stream-c32' })
+    expect(parseCommand(['routing'])).toEqual({ kind: 'routing' })
   })
 
   it.each([

@@ -1,25 +1,33 @@
 import { composeController } from '@inferq/controller'
-import { createServiceGroup, createSystemClock, reportReady, runUntilSignal } from '@inferq/runtime'
+import { createServiceGroup, createSystemClock, reportReady } from '@inferq/runtime'
 import { createInferqMetrics, createMetrics } from '@inferq/telemetry'
+import { composeLive } from '../compose-live.ts'
 import { type CommandContext, createServiceLogger } from '../context.ts'
-import { loadConfig } from '../load-config.ts'
+import { loadConfigAtStart } from '../load-config.ts'
 import { createMetricsServer } from '../metrics-server.ts'
+import { runServices } from '../run-services.ts'
 import { readSettings, requireDatabaseUrl, requireRedisUrl } from '../settings.ts'
 
 const stopTimeoutMs = 35_000
 
 /** One controller until it is told to stop. Its start migrates the database. */
 export async function runController(options: { readonly config?: string }, context: CommandContext): Promise<number> {
-  const settings = readSettings(context.variables)
+  const { variables, isTerminal } = context
+  const settings = readSettings(variables)
   const redisUrl = requireRedisUrl(settings)
-  const { config } = loadConfig({ file: options.config ?? settings.configFile, variables: context.variables })
-  const databaseUrl = requireDatabaseUrl(settings, config.databaseUrl)
+  const configFile = options.config ?? settings.configFile
+  const loaded = loadConfigAtStart({ file: configFile, variables })
+  const databaseUrl = requireDatabaseUrl(settings, loaded.config.databaseUrl)
 
   const log = createServiceLogger('controller', settings)
   const clock = createSystemClock()
   const registry = createMetrics()
+  const { live } = composeLive({
+    ...{ loaded, configFile, variables, detected: [], redisUrl, settings, clock, log, registry },
+    ...{ tellOnHangup: false, isTerminal },
+  })
   const controller = composeController({
-    config,
+    config: () => live.current(),
     redisUrl,
     databaseUrl,
     clock,
@@ -30,9 +38,10 @@ export async function runController(options: { readonly config?: string }, conte
   })
   const group = createServiceGroup({ log, clock, name: 'controller', stopTimeoutMs }, [
     createMetricsServer(settings, registry),
+    live,
     controller,
   ])
-  const code = await runUntilSignal(group, { log, exit: context.exit, onStarted: () => reportReady() })
+  const code = await runServices(group, { log, context, onStarted: () => reportReady() })
   await log.flush()
   return code
 }

@@ -1,13 +1,16 @@
 import { resolve } from 'node:path'
 import { composeIngress } from '@inferq/ingress'
-import { createService, createServiceGroup, createSystemClock, reportReady, runUntilSignal } from '@inferq/runtime'
+import { createService, createServiceGroup, createSystemClock, reportReady } from '@inferq/runtime'
 import { createStore } from '@inferq/store'
 import { createMetrics } from '@inferq/telemetry'
+import { composeLive } from '../compose-live.ts'
 import { type CommandContext, createServiceLogger } from '../context.ts'
+import { createLateService } from '../late-service.ts'
 import { resolveMasterKey } from '../master-key.ts'
 import { createMetricsServer } from '../metrics-server.ts'
 import { loadConfigWithModels } from '../models.ts'
 import { checkPort } from '../port.ts'
+import { runServices } from '../run-services.ts'
 import { readSettings, requireDatabaseUrl, requireRedisUrl } from '../settings.ts'
 
 export interface IngressCommandOptions {
@@ -18,42 +21,54 @@ export interface IngressCommandOptions {
 
 /** One ingress until it is told to stop. The database has to be migrated before. */
 export async function runIngress(options: IngressCommandOptions, context: CommandContext): Promise<number> {
-  const settings = readSettings(context.variables)
+  const { variables, isTerminal } = context
+  const settings = readSettings(variables)
   const host = options.host ?? settings.host
   const port = options.port ?? settings.port
+  const configFile = options.config ?? settings.configFile
   const redisUrl = requireRedisUrl(settings)
-  const { config } = await loadConfigWithModels(options.config ?? settings.configFile, context.variables)
-  const databaseUrl = requireDatabaseUrl(settings, config.databaseUrl)
-  const masterKey = resolveMasterKey(config, host, resolve(settings.dataDir))
+  const loaded = await loadConfigWithModels(configFile, variables)
+  const databaseUrl = requireDatabaseUrl(settings, loaded.config.databaseUrl)
+  const masterKey = resolveMasterKey(loaded.config, host, resolve(settings.dataDir))
   await checkPort(host, port)
 
   const clock = createSystemClock()
   const log = createServiceLogger('ingress', settings)
   const store = createStore({ url: databaseUrl, log })
   const metrics = createMetrics()
-  const ingress = composeIngress({
-    config: () => config,
-    listen: { host, port },
-    redisUrl,
-    store,
-    clock,
-    log,
-    metrics,
-    ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
-    ...(masterKey.kind === 'development' ? { masterKey: masterKey.value } : {}),
+  const { live, sealer } = composeLive({
+    ...{ loaded, configFile, variables, detected: loaded.detected, redisUrl, settings, clock, log, registry: metrics },
+    ...{ masterKey: masterKey.value, tellOnHangup: true, isTerminal },
   })
+  const ingress = createLateService('ingress', () =>
+    composeIngress({
+      live,
+      sealer,
+      listen: { host, port },
+      redisUrl,
+      store,
+      clock,
+      log,
+      metrics,
+      ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
+      ...(masterKey.kind === 'development' ? { masterKey: masterKey.value } : {}),
+    }),
+  )
   const records = createService({ name: 'store', start: () => store.ping(), stop: () => store.close() })
   const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs: 35_000 }, [
     createMetricsServer(settings, metrics),
     records,
+    live,
     ingress,
   ])
   const onStarted = (): void => {
-    if (config.unused.length > 0) log.warn({ keys: config.unused }, 'config-accepted-not-used')
-    log.info({ url: ingress.url() }, 'listening')
-    reportReady({ url: ingress.url() })
+    const { unused } = live.current()
+    if (unused.length > 0) log.warn({ keys: unused }, 'config-accepted-not-used')
+    const url = ingress.made().url()
+    log.info({ url }, 'listening')
+    reportReady({ url })
   }
-  const code = await runUntilSignal(group, { log, exit: context.exit, onStarted })
+  const code = await runServices(group, { log, context, onStarted })
   await log.flush()
   return code
 }

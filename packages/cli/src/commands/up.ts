@@ -6,7 +6,7 @@ import type { CommandContext } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { toCommandError } from '../failures.ts'
 import { formatFirstRun } from '../first-run.ts'
-import { loadConfig } from '../load-config.ts'
+import { loadConfigAtStart } from '../load-config.ts'
 import { resolveMasterKey } from '../master-key.ts'
 import { checkPort } from '../port.ts'
 import { createScreen } from '../screen.ts'
@@ -36,7 +36,7 @@ export async function runUp(options: UpOptions, context: CommandContext): Promis
   const port = options.port ?? settings.port
   const dataDir = resolve(settings.dataDir)
   const configFile = options.config ?? settings.configFile
-  const loaded = loadConfig({ file: configFile, variables })
+  const loaded = loadConfigAtStart({ file: configFile, variables })
   const masterKey = resolveMasterKey(loaded.config, host, dataDir)
   await checkPort(host, port)
 
@@ -45,9 +45,21 @@ export async function runUp(options: UpOptions, context: CommandContext): Promis
   const screen = createScreen({ write: context.out, monotonic: () => performance.now() })
   const { destination } = output
   const { workers } = options
+  const { isTerminal } = context
   const log = createLogger({ service: 'up', level: settings.logLevel, destination })
   const place = { host, port, dataDir, configFile }
-  const up = composeUp({ settings, variables, ...place, loaded, masterKey, workers, clock, destination, screen })
+  const up = composeUp({
+    settings,
+    variables,
+    ...place,
+    loaded,
+    masterKey,
+    workers,
+    isTerminal,
+    clock,
+    destination,
+    screen,
+  })
 
   let failure: unknown
   const watched = createService({

@@ -1,10 +1,10 @@
-import type { DetectedBackend, InferqConfig } from '@inferq/config'
+import type { DetectedBackend } from '@inferq/config'
 import { type Clock, createService, createSupervisor, type Service, type Supervisor } from '@inferq/runtime'
 import { demoModels } from '@inferq/simulator'
 import type { LogDestination, Logger } from '@inferq/telemetry'
 import { type Detection, detectBackends } from '../detect-backends.ts'
 import { describeBackends } from '../first-run.ts'
-import { type LoadedConfig, loadConfig } from '../load-config.ts'
+import { type LoadedConfig, loadConfigAtStart } from '../load-config.ts'
 import type { Variables } from '../settings.ts'
 import { spawnCommand } from './child.ts'
 import { type Returned, reportReturns } from './returns.ts'
@@ -12,7 +12,7 @@ import { type Returned, reportReturns } from './returns.ts'
 export interface BackendsPart {
   readonly service: Service
   /** Once it has started: with models to serve. */
-  config(): InferqConfig
+  loaded(): LoadedConfig
   /** What was detected, for the workers to serve the same; undefined: the file says it. */
   detected(): readonly DetectedBackend[] | undefined
   describe(): string
@@ -32,8 +32,8 @@ export interface BackendsOptions {
 
 /** What serves the models: those of the file, else every backend found, else the built-in simulator as a child. */
 export function createBackendsPart(options: BackendsOptions): BackendsPart {
-  const { loaded, configFile, variables, warn } = options
-  let config = loaded.config
+  const { configFile, variables, warn } = options
+  let { loaded } = options
   let detected: readonly DetectedBackend[] | undefined
   let simulator: Supervisor | undefined
   const declared = loaded.config.deployments.length > 0
@@ -51,15 +51,15 @@ export function createBackendsPart(options: BackendsOptions): BackendsPart {
         simulator = started.supervisor
         detected = [started.backend()]
       }
-      config = loadConfig({ file: configFile, variables, detected }).config
+      loaded = loadConfigAtStart({ file: configFile, variables, detected })
     },
     stop: (deadline) => simulator?.stop(deadline),
   })
   return {
     service,
-    config: () => config,
+    loaded: () => loaded,
     detected: () => detected,
-    describe: () => describeBackends(config, declared ? loaded.file : undefined),
+    describe: () => describeBackends(loaded.config, declared ? loaded.file : undefined),
   }
 }
 

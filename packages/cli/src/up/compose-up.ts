@@ -1,6 +1,8 @@
 import type { InferqConfig } from '@inferq/config'
 import type { Clock, Service } from '@inferq/runtime'
 import { createInferqMetrics, createLogger, createMetrics, type LogDestination } from '@inferq/telemetry'
+import { type ComposedLive, composeLive } from '../compose-live.ts'
+import { createLateService } from '../late-service.ts'
 import type { LoadedConfig } from '../load-config.ts'
 import type { MasterKey } from '../master-key.ts'
 import type { Screen } from '../screen.ts'
@@ -24,6 +26,7 @@ export interface ComposeUpOptions {
   readonly loaded: LoadedConfig
   readonly masterKey: MasterKey
   readonly workers: number
+  readonly isTerminal: boolean
   readonly clock: Clock
   readonly destination: LogDestination
   readonly screen: Screen
@@ -41,7 +44,7 @@ export interface Up {
  * needs, and stop one by one from the last: ingress, workers, controller, backends, Postgres, Redis.
  */
 export function composeUp(options: ComposeUpOptions): Up {
-  const { settings, screen, destination, clock, loaded } = options
+  const { settings, screen, destination, clock, loaded, masterKey } = options
   const { namespace, logLevel: level } = settings
   const logger = (service: string) => createLogger({ service, level, destination })
   const onChange: Returned = (part, event) =>
@@ -56,12 +59,25 @@ export function composeUp(options: ComposeUpOptions): Up {
     postgres: screen.part('Postgres', postgres.service, postgres.describe),
     backends: screen.part('Backend', backends.service, backends.describe),
   }
+  const registry = createMetrics()
+  let composed: ComposedLive | undefined
+  /** One configuration for ingress and controller; each worker has its own. */
+  const live = createLateService('config', async () => {
+    await Promise.all([shown.redis.start(), shown.backends.start()])
+    const { configFile, variables, masterKey, isTerminal } = options
+    composed = composeLive({
+      ...{ loaded: backends.loaded(), configFile, variables, detected: backends.detected() ?? [] },
+      ...{ redisUrl: redis.url(), settings, masterKey: masterKey.value, tellOnHangup: true, isTerminal },
+      ...{ clock, log: logger('config'), registry },
+    })
+    return composed.live
+  })
   const needs = async (): Promise<IngressNeeds> => {
-    await Promise.all([shown.redis.start(), shown.postgres.start(), shown.backends.start()])
-    return { redisUrl: redis.url(), databaseUrl: postgres.url(), config: backends.config() }
+    await Promise.all([shown.postgres.start(), live.start()])
+    if (composed === undefined) throw new Error('started without a configuration')
+    return { redisUrl: redis.url(), databaseUrl: postgres.url(), ...composed }
   }
 
-  const registry = createMetrics()
   const face = { namespace, needs, clock, registry, inferqMetrics: createInferqMetrics(registry) }
   const controller = createControllerPart({ ...face, log: logger('controller') })
   const ingress = createIngressPart({ ...options, ...face, log: logger('ingress') })
@@ -69,6 +85,7 @@ export function composeUp(options: ComposeUpOptions): Up {
     const worker = createWorkerPart({
       ...shared,
       number: index + 1,
+      saltKey: settings.saltKey ?? masterKey.value,
       async needs() {
         await Promise.all([shown.redis.start(), shown.backends.start()])
         return { redisUrl: redis.url(), detected: backends.detected() }
@@ -78,9 +95,10 @@ export function composeUp(options: ComposeUpOptions): Up {
   })
   const service = createStack('inferq', [
     ...Object.values(shown),
+    live,
     screen.part('Controller', controller, () => 'records outcomes'),
     ...workers,
     screen.part('Ingress', ingress.service, () => `listens on ${ingress.url()}`),
   ])
-  return { service, url: ingress.url, config: backends.config }
+  return { service, url: ingress.url, config: () => live.made().current() }
 }

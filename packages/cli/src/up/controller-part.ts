@@ -20,8 +20,11 @@ export function createControllerPart(options: ControllerPartOptions): Service {
     name: 'controller',
     async start() {
       const [{ composeController }, needs] = await Promise.all([import('@inferq/controller'), options.needs()])
+      const { live, redisUrl, databaseUrl } = needs
       controller = composeController({
-        ...needs,
+        config: () => live.current(),
+        redisUrl,
+        databaseUrl,
         clock,
         log,
         registry,

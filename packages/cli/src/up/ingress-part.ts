@@ -1,5 +1,5 @@
-import type { InferqConfig } from '@inferq/config'
 import type { Ingress } from '@inferq/ingress'
+import type { LiveConfig, Sealer } from '@inferq/liveconfig'
 import { type Clock, createService, type Service } from '@inferq/runtime'
 import type { Store } from '@inferq/store'
 import type { InferqMetrics, Logger, Metrics } from '@inferq/telemetry'
@@ -22,7 +22,8 @@ export interface IngressPartOptions {
 export interface IngressNeeds {
   readonly redisUrl: string
   readonly databaseUrl: string
-  readonly config: InferqConfig
+  readonly live: LiveConfig
+  readonly sealer: Sealer
 }
 
 export interface IngressPart {
@@ -49,7 +50,8 @@ export function createIngressPart(options: IngressPartOptions): IngressPart {
       ])
       store = createStore({ url: needs.databaseUrl, log })
       ingress = composeIngress({
-        config: () => needs.config,
+        live: needs.live,
+        sealer: needs.sealer,
         listen: { host, port },
         redisUrl: needs.redisUrl,
         store,

@@ -11,6 +11,8 @@ export interface WorkerPartOptions {
   readonly number: number
   readonly configFile: string | undefined
   readonly variables: Variables
+  /** A secret: opens the models added at run time, as the ingress seals them. */
+  readonly saltKey: string
   /** Awaited before each start: Redis and the models have to be there. */
   readonly needs: () => Promise<WorkerNeeds>
   readonly log: Logger
@@ -30,7 +32,7 @@ const killAfterMs = 9_000
 
 /** A worker process, started again whenever it dies. */
 export function createWorkerPart(options: WorkerPartOptions): Supervisor {
-  const { number, configFile, variables, needs, log, clock, destination, onChange } = options
+  const { number, configFile, variables, saltKey, needs, log, clock, destination, onChange } = options
   const name = `worker-${number}`
   return createSupervisor({
     name,
@@ -44,7 +46,7 @@ export function createWorkerPart(options: WorkerPartOptions): Supervisor {
       return spawnCommand({
         name,
         args: ['worker', '--drain', String(drainSeconds), ...config],
-        variables: workerVariables(variables, redisUrl, detected),
+        variables: workerVariables(variables, { redisUrl, detected, saltKey }),
         log,
         clock,
         destination,
@@ -57,13 +59,21 @@ export function createWorkerPart(options: WorkerPartOptions): Supervisor {
 /** A worker needs no database, and gets no way to it. */
 function workerVariables(
   variables: Variables,
-  redisUrl: string,
-  detected: readonly DetectedBackend[] | undefined,
+  { redisUrl, detected, saltKey }: WorkerNeeds & { readonly saltKey: string },
 ): Variables {
-  const { DATABASE_URL: _, DATABASE_URL_FILE: __, REDIS_URL_FILE: ___, [detectedVariable]: ____, ...others } = variables
+  const others = Object.entries(variables).filter(([name]) => !replacedVariables.has(name))
   return {
-    ...others,
+    ...Object.fromEntries(others),
     REDIS_URL: redisUrl,
+    INFERQ_SALT_KEY: saltKey,
     ...(detected === undefined ? {} : { [detectedVariable]: JSON.stringify(detected) }),
   }
 }
+
+const replacedVariables = new Set([
+  'DATABASE_URL',
+  'DATABASE_URL_FILE',
+  'REDIS_URL_FILE',
+  'INFERQ_SALT_KEY_FILE',
+  detectedVariable,
+])

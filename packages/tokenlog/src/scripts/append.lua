@@ -21,6 +21,9 @@ for i = 5, #ARGV, 2 do
   else
     publish(ARGV[4], job[3], ARGV[1], id, ARGV[i], ARGV[i + 1])
   end
+  if ARGV[i] == 'x' then
+    redis.call('HDEL', KEYS[1], 'shown')
+  end
   seq = seq + 1
 end
 return 1

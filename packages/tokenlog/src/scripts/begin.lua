@@ -2,7 +2,7 @@
 -- KEYS[1] the job's record, KEYS[2] its log, KEYS[3] the outcome stream
 -- ARGV[1] job id, ARGV[2] hop of the queue's job, ARGV[3] bound of tries, ARGV[4] now (ms)
 -- ARGV[5] the attempt's record (JSON), ARGV[6] payload of the entry (JSON), ARGV[7] channel prefix
--- Returns { verdict, attempt, next seq, record }; the record is a flat list of fields as before this call.
+-- Returns { verdict, attempt, 1 when readers have output of earlier attempts, record }; the record is a flat list of fields as before this call.
 local record = redis.call('HGETALL', KEYS[1])
 if #record == 0 then
   return { 'unknown', 0, 0, record }
@@ -28,16 +28,19 @@ if tonumber(job.tries) >= tonumber(ARGV[3]) then
   return { 'exhausted', 0, 0, record }
 end
 local attempt = tonumber(job.attempt) + 1
-local seq = 0
--- What an attempt that was lost or put back has shown is void now, and every reader has to be told.
-local shown = false
-if attempt > 1 then
-  for _, entry in ipairs(redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 2)) do
+-- What an attempt that was lost or put back has shown is gone on with, or declared void, by whoever shows something next.
+local shown = job.shown == '1'
+if attempt > 1 and not shown then
+  -- After the output of an attempt comes at most the entry of its release.
+  for _, entry in ipairs(redis.call('XREVRANGE', KEYS[2], '+', job.attempt .. '-0', 'COUNT', 2)) do
     local kind = entry[2][1]
     shown = shown or kind == 't' or kind == 'd'
   end
 end
 redis.call('HSET', KEYS[1], 'status', 'in_progress', 'attempt', attempt, 'tries', tonumber(job.tries) + 1, 'a:' .. attempt, ARGV[5])
+if shown and job.shown ~= '1' then
+  redis.call('HSET', KEYS[1], 'shown', 1)
+end
 redis.call('XADD', KEYS[2], attempt .. '-0', 's', ARGV[6])
 if attempt == 1 and job.mode ~= 'async' then
   redis.call('PEXPIREAT', KEYS[2], redis.call('PEXPIRETIME', KEYS[1]))
@@ -46,13 +49,8 @@ end
 if attempt > 1 or job.mode == 'async' or now - tonumber(job.at) > 500 then
   publish(ARGV[7], job.watch, ARGV[1], attempt .. '-0', 's', ARGV[6])
 end
-if shown then
-  seq = 1
-  redis.call('XADD', KEYS[2], attempt .. '-1', 'x', '')
-  publish(ARGV[7], job.watch, ARGV[1], attempt .. '-1', 'x', '')
-end
 if attempt == 1 and job.mode == 'async' then
   redis.call('XADD', KEYS[3], '*', 'm',
     '{"kind":"start","jobId":"' .. ARGV[1] .. '","attempt":1,"at":' .. ARGV[4] .. '}')
 end
-return { 'begun', attempt, seq + 1, record }
+return { 'begun', attempt, shown and 1 or 0, record }

@@ -72,6 +72,7 @@ export function createOpenAiEventFormat(encoder: ChunkEncoder, resumed: boolean)
           return shown ? fail(startedOver) : ''
         case 'q':
         case 's':
+        case 'm':
         case 'p':
         case 'r':
           return ''

@@ -5,6 +5,7 @@ import {
   type LogPosition,
   type QueuedPayload,
   type RequeuedPayload,
+  type ServedPayload,
   type StartedPayload,
   statusOfTerminalKind,
   type TerminalStatus,
@@ -21,6 +22,7 @@ import { type AnsweredJob, presentResult } from './dialect.ts'
  * | output.delta | `{text}` for the first choice, else `{choices: [{index, delta, finish_reason?, …}]}` |
  * | job.progress | `{stage, done, total}` |
  * | job.requeued | `{move, reason, delay_ms, class, at}` |
+ * | output.continued | `{attempt, deployment}`: another deployment goes on where the one before had stopped |
  * | output.reset | `{}`: what was shown is void |
  * | job.completed, job.failed, job.cancelled, job.expired | `{job_id, status, at, result, error, usage, finish_reason, deployment}` |
  */
@@ -48,6 +50,11 @@ export function encodeJobEvent(job: AnsweredJob, entry: LogEntry): string {
     case 'r': {
       const { move, reason, delayMs, class: modelClass, at } = JSON.parse(payload) as RequeuedPayload
       return event(entry, 'job.requeued', json({ move, reason, delay_ms: delayMs, class: modelClass, at: at / 1000 }))
+    }
+    case 'm': {
+      const served = JSON.parse(payload) as ServedPayload
+      if (served.continued !== true) return ''
+      return event(entry, 'output.continued', json({ attempt: entry.attempt, deployment: served.deployment }))
     }
     case 'x':
       return event(entry, 'output.reset', '{}')

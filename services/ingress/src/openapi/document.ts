@@ -13,6 +13,7 @@ export const documentInfo: NonNullable<FastifyDynamicSwaggerOptions['openapi']> 
   tags: [
     { name: 'OpenAI', description: 'Compatible with the OpenAI API; also without the `/v1` prefix.' },
     { name: 'Jobs', description: 'Asynchronous jobs and their events.' },
+    { name: 'Management', description: 'Models at run time, and the configuration. Administrator key.' },
     { name: 'Operations', description: 'Health and metrics.' },
   ],
   components: {

@@ -26,8 +26,10 @@ export const operationsDocs = {
     },
   },
   health: {
-    summary: 'Parts, queues and models',
-    description: 'For operators.',
+    summary: 'Parts, queues, models, and a tiny request to every deployment',
+    description:
+      'For operators. Each deployment is called through its queue and a worker, as a client would be; results are kept for a while.',
+    querystring: Type.Object({ model: Type.Optional(Type.String({ maxLength: 256 })) }),
     tags,
     response: { 200: state('All parts work.'), 503: state('A part does not.') },
   },

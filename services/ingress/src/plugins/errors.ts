@@ -27,6 +27,7 @@ export function registerErrors(app: FastifyInstance, log: Logger): void {
 
 function sendError(request: FastifyRequest, reply: FastifyReply, detail: ErrorDetail): FastifyReply {
   request.facts.errorCode = detail.code
+  if (request.facts.jobHeaders !== undefined) reply.headers(request.facts.jobHeaders)
   const { status } = errorTable[detail.code]
   reply.code(status).type('application/json; charset=utf-8')
   const retryAfterSeconds = detail.retryAfterSeconds ?? (status === 429 || status === 503 ? 1 : undefined)

@@ -57,6 +57,8 @@ function lineOf(
     method,
     status,
     model: facts.model,
+    rule: facts.route?.rule,
+    variant: facts.route?.variant,
     promptTokens,
     completionTokens,
     totalTokens: promptTokens === undefined ? undefined : promptTokens + (completionTokens ?? 0),

@@ -27,7 +27,7 @@ import { replyAccepted } from './reply-accepted.ts'
 export function registerJobRoutes(app: FastifyInstance, core: IngressCore, validation: Validation): void {
   app.post('/v1/jobs', { schema: { body: submitBody, ...jobDocs.submit } }, (request, reply) => {
     const identity = identityOf(request)
-    const caller = { identity, requestId: request.id, facts: request.facts }
+    const caller = { identity, requestId: request.id, facts: request.facts, headers: request.headers }
     const spec = acceptJob(core, validation, request.body as SubmitJobRequest, caller)
     return replyAccepted(core, spec, request, reply)
   })

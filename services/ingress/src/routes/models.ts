@@ -1,33 +1,36 @@
-import type { ModelEntry } from '@inferq/config'
-import { InferqError } from '@inferq/contracts'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { unknownModel } from '../cost-question.ts'
 import type { IngressCore } from '../dependencies.ts'
+import { createKnownModels, type KnownModel } from '../known-models.ts'
+import { describeModel } from '../model-view.ts'
 import { modelDocs } from '../openapi/openai-docs.ts'
+import { identityOf } from '../plugins/auth.ts'
 
-/** `GET /v1/models` and one of them; names may hold slashes. */
+/** `GET /v1/models` and one of them; names may hold slashes. Operators also see the deployments and their circuits. */
 export function registerModelRoutes(app: FastifyInstance, core: IngressCore): void {
   const created = Math.floor(core.clock.now() / 1000)
-  const view = (model: ModelEntry): object => ({
+  const models = createKnownModels(core.config)
+  const view = (model: KnownModel, request: FastifyRequest): object => ({
     id: model.name,
     object: 'model',
     created,
-    owned_by: model.deployments.every((deployment) => deployment.simulated) ? 'inferq-simulator' : 'inferq',
+    owned_by: model.deployments.every(({ deployment }) => deployment.simulated) ? 'inferq-simulator' : 'inferq',
+    inferq: describeModel(model, identityOf(request).admin ? (id) => core.health.circuit(id) : undefined),
   })
-  const list = () => ({ object: 'list', data: core.config().models.map(view) })
-  const one = (name: string): object => {
-    const model = core.config().models.find((entry) => entry.name === name)
-    if (model !== undefined) return view(model)
-    const message = `The model '${name.slice(0, 256)}' does not exist or you do not have access to it.`
-    throw new InferqError({ code: 'model_not_found', message, param: 'model' })
-  }
+  const list = (request: FastifyRequest): object => ({
+    object: 'list',
+    data: models.list().map((model) => view(model, request)),
+  })
+  const one = (name: string, request: FastifyRequest): object =>
+    view(models.find(name) ?? unknownModel(name, 'model'), request)
   for (const prefix of ['/v1', '']) {
     const hide = prefix === ''
-    app.get(`${prefix}/models`, { schema: { ...modelDocs.list, hide } }, async () => list())
+    app.get(`${prefix}/models`, { schema: { ...modelDocs.list, hide } }, async (request) => list(request))
     app.get(`${prefix}/models/:model`, { schema: { ...modelDocs.one, hide } }, async (request) =>
-      one((request.params as { model: string }).model),
+      one((request.params as { model: string }).model, request),
     )
     app.get(`${prefix}/models/*`, { schema: { hide: true } }, async (request) =>
-      one((request.params as { '*': string })['*']),
+      one((request.params as { '*': string })['*'], request),
     )
   }
 }

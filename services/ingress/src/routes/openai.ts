@@ -45,6 +45,7 @@ async function answer(
     identity: identityOf(request),
     requestId: request.id,
     facts: request.facts,
+    headers: request.headers,
   }
   if (wants(request.headers, 'respond-async')) {
     return replyAccepted(core, acceptDeferred(core, acceptance), request, reply)

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { IngressCore } from '../dependencies.ts'
+import type { DeploymentCheck } from '../deployment-checks.ts'
 import { operationsDocs } from '../openapi/operations-docs.ts'
 import { requireAdmin, requireKey } from '../plugins/auth.ts'
 
@@ -24,14 +25,27 @@ export function registerOperationsRoutes(app: FastifyInstance, core: IngressCore
   app.register(async (admin) => {
     requireKey(admin, core.authenticator)
     requireAdmin(admin)
-    admin.get('/health', { schema: operationsDocs.health }, async (_request, reply) => {
-      const checks = await runChecks(core)
+    admin.get('/health', { schema: operationsDocs.health }, async (request, reply) => {
+      const { model } = request.query as { model?: string }
+      const [checks, called] = await Promise.all([runChecks(core), core.deploymentChecks.run(model)])
       const classes = await Promise.all(
         Object.keys(core.config().classes).map(async (name) => core.queue.depth(name).catch(() => ({ class: name }))),
       )
       const models = core.config().models.map(({ name, deployments }) => ({ name, deployments: deployments.length }))
       const streams = { waiting_clients: core.exchanges.size, event_readers: core.readers.size }
-      return replyReady(core, reply, checks, { checks, classes, models, streams })
+      const healthy = called.filter((check) => check.healthy).map((check) => viewOfCheck(core, check))
+      const unhealthy = called.filter((check) => !check.healthy).map((check) => viewOfCheck(core, check))
+      return replyReady(core, reply, checks, {
+        checks,
+        classes,
+        models,
+        streams,
+        fingerprint: core.config().fingerprint,
+        healthy_endpoints: healthy,
+        unhealthy_endpoints: unhealthy,
+        healthy_count: healthy.length,
+        unhealthy_count: unhealthy.length,
+      })
     })
   })
 }
@@ -57,6 +71,20 @@ async function runChecks(core: IngressCore): Promise<Readonly<Record<string, Che
     }),
   )
   return Object.fromEntries(views)
+}
+
+/** One endpoint, in LiteLLM's words and ours. */
+function viewOfCheck(core: IngressCore, check: DeploymentCheck): object {
+  const { deployment, latencyMs, errorCode, error } = check
+  return {
+    deployment: deployment.id,
+    model_group: deployment.model,
+    model: `${deployment.provider}/${deployment.upstreamModel}`,
+    class: deployment.class,
+    circuit: core.health.circuit(deployment.id),
+    latency_ms: Math.round(latencyMs),
+    ...(error === undefined ? {} : { error_code: errorCode, error }),
+  }
 }
 
 /** What anyone may know: an error's text may name hosts. */

@@ -1,15 +1,25 @@
 import { type InferqConfig, parseConfig } from '@inferq/config'
 import type { AttemptRecord, EndPayload, JobSpec, RequeueMove, TerminalStatus } from '@inferq/contracts'
+import { createDeploymentHealth, type DeploymentHealth } from '@inferq/health'
+import { createSealer } from '@inferq/liveconfig'
 import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
 import { createDeadline, createId, createRedisServiceCheck, createSystemClock } from '@inferq/runtime'
 import { createStore, type Store } from '@inferq/store'
 import { createInferqMetrics, createLogger, createMetrics } from '@inferq/telemetry'
-import { createJobSpec, createTestRedis, type TestRedis, until } from '@inferq/testkit'
+import {
+  createJobSpec,
+  createTestLiveConfig,
+  createTestRedis,
+  type TestLiveConfig,
+  type TestRedis,
+  until,
+} from '@inferq/testkit'
 import { createLogFollower, createTokenLog, type LogFollower, type LogWriter, type TokenLog } from '@inferq/tokenlog'
 import type { Redis } from 'ioredis'
 import { createCore } from '../../src/core.ts'
 import type { IngressCore } from '../../src/dependencies.ts'
 import type { Authenticator } from '../../src/identity.ts'
+import { createModelRegistry } from '../../src/models/model-registry.ts'
 import type { IngressOptions } from '../../src/options.ts'
 import { createIngressServer } from '../../src/server.ts'
 
@@ -26,7 +36,8 @@ const authenticator: Authenticator = {
   },
 }
 
-const yaml = `
+const defaultYaml = `
+health_checks: {timeout_s: 0.3}
 model_list:
   - model_name: chat
     litellm_params: {model: openai/up, api_base: "http://127.0.0.1:9/v1", api_key: sk-test}
@@ -39,6 +50,8 @@ model_list:
 export interface BenchOptions {
   readonly options?: Partial<IngressOptions>
   readonly bodyBytes?: number
+  /** The configuration file. */
+  readonly yaml?: string
   /** Default: a store whose database is not there. */
   readonly store?: Store
 }
@@ -47,7 +60,8 @@ export interface BenchOptions {
 export interface Bench {
   readonly url: string
   readonly core: IngressCore
-  readonly config: InferqConfig
+  readonly live: TestLiveConfig<InferqConfig>
+  readonly health: DeploymentHealth
   readonly server: TestRedis
   readonly redis: Redis
   readonly tokenLog: TokenLog
@@ -79,12 +93,18 @@ export interface Attempt {
   end(status: TerminalStatus, end?: Partial<EndPayload>): Promise<void>
 }
 
-export async function createBench({ options, bodyBytes, store }: BenchOptions = {}): Promise<Bench> {
+export async function createBench({
+  options,
+  bodyBytes,
+  store,
+  yaml = defaultYaml,
+}: BenchOptions = {}): Promise<Bench> {
   const server = createTestRedis()
   const redis = await server.connect()
   const parsed = parseConfig({ source: { file: 'test.yaml', text: yaml }, env: {} })
   if (parsed.kind !== 'config') throw new Error(JSON.stringify(parsed.faults))
   const config = bodyBytes === undefined ? parsed.config : { ...parsed.config, limits: { bodyBytes } }
+  const live = createTestLiveConfig(config)
   const lines: Record<string, unknown>[] = []
   const log = createLogger({
     service: 'ingress',
@@ -101,9 +121,21 @@ export async function createBench({ options, bodyBytes, store }: BenchOptions = 
     const watcher = createId('ingress')
     const follower: LogFollower = createLogFollower({ tokenLog, subscriber, redis, keys, clock, log, watcher })
     const registry = createMetrics({ nodeMetrics: false })
+    const health = createDeploymentHealth({
+      redis,
+      subscriber,
+      keys,
+      config: () => live.current().breaker,
+      processId: watcher,
+      clock,
+      log,
+    })
     const core = createCore(
       {
-        config: () => config,
+        config: () => live.current(),
+        live,
+        models: createModelRegistry({ store: usedStore, redis, keys, live, sealer: createSealer('test'), clock, log }),
+        health,
         tokenLog,
         follower,
         queue,
@@ -120,14 +152,16 @@ export async function createBench({ options, bodyBytes, store }: BenchOptions = 
     )
     const ingress = createIngressServer(core, { port: 0 })
     await follower.start()
+    await health.start()
     await ingress.start()
     const stop = async (timeoutMs = 5_000): Promise<void> => {
       const deadline = createDeadline(clock, { timeoutMs, what: 'stopping the ingress' })
       await ingress.stop(deadline)
+      await health.stop(deadline)
       await follower.stop(deadline)
       deadline.release()
     }
-    return { core, ingress, url: ingress.url(), stop }
+    return { core, health, ingress, url: ingress.url(), stop }
   }
 
   const main = await assemble()
@@ -141,7 +175,9 @@ export async function createBench({ options, bodyBytes, store }: BenchOptions = 
     const { spec } = begun.record
     await queue.remove({ jobId, hop: 0, class: 'gpu' })
     const record: AttemptRecord = { ...at, attempt: begun.attempt, startedAt: Date.now(), deployment: 'gpu-1' }
-    const writer = tokenLog.writer(jobId, begun.attempt, begun.nextSeq)
+    const writer = tokenLog.writer(jobId, begun.attempt)
+    if (begun.shown) writer.reset()
+    await writer.flush()
     return {
       spec,
       writer,
@@ -175,7 +211,7 @@ export async function createBench({ options, bodyBytes, store }: BenchOptions = 
 
   return {
     ...main,
-    config,
+    live,
     server,
     redis,
     tokenLog,

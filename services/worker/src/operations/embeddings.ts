@@ -1,8 +1,9 @@
 import type { Operation } from './operation.ts'
 
 /** Embeddings: one call. */
-export const embed: Operation = async ({ spec, provider, signal, onFirstToken }) => {
-  const { result, usage } = await provider.embed({ request: spec.request, signal, requestId: spec.requestId })
+export const embed: Operation = async ({ spec, provider, upstreamModel, signal, onFirstToken }) => {
+  const call = { request: spec.request, signal, requestId: spec.requestId, model: upstreamModel }
+  const { result, usage } = await provider.embed(call)
   onFirstToken()
-  return { result, usage }
+  return { kind: 'answer', result, usage }
 }

@@ -44,6 +44,7 @@ export const summarize: Operation = async (context) => {
   if (stage === 'reduce') context.writer.progress({ stage: 'reduce', done: parts, total: parts })
   const summary = await streamSummary(context, text, instructions(request, stage, maxWords), answerTokens, usage)
   return {
+    kind: 'answer',
     usage: usage.total(),
     finishReason: 'stop',
     result: { object: 'summary', model: context.spec.model, summary, parts },
@@ -57,7 +58,7 @@ async function mapParts(
   maxWords: number,
   usage: UsageSum,
 ): Promise<readonly string[]> {
-  const { spec, provider, signal, writer } = context
+  const { spec, provider, upstreamModel, signal, writer } = context
   const summaries: string[] = new Array(pieces.length).fill('')
   // One failure ends the others: their work would be lost anyway.
   const failed = new AbortController()
@@ -69,7 +70,7 @@ async function mapParts(
     for (let i = next++; i < pieces.length; i = next++) {
       const request = chatRequest(system, pieces[i] ?? '', Math.ceil(maxWords * tokensPerWord))
       const answer = createTextSink()
-      const call = { request, stream: true, signal: either, requestId: spec.requestId }
+      const call = { request, stream: true, signal: either, requestId: spec.requestId, model: upstreamModel }
       const outcome = await provider.chat(call, answer)
       usage.add(outcome.usage)
       summaries[i] = answer.taken()
@@ -95,11 +96,12 @@ async function streamSummary(
   maxTokens: number,
   usage: UsageSum,
 ): Promise<string> {
-  const { spec, provider, signal, writer, onFirstToken } = context
+  const { spec, provider, upstreamModel, signal, writer, onFirstToken } = context
   const answer = createTextSink()
   let isFirst = true
+  const request = chatRequest(system, text, maxTokens)
   const outcome = await provider.chat(
-    { request: chatRequest(system, text, maxTokens), stream: true, signal, requestId: spec.requestId },
+    { request, stream: true, signal, requestId: spec.requestId, model: upstreamModel },
     {
       text(part) {
         if (isFirst) onFirstToken()

@@ -1,0 +1,151 @@
+import type { EndMessage } from '@inferq/contracts'
+import type { Database } from './database.ts'
+import { cleanText, cleanTextOrNull, jsonbText, jsonText } from './postgres-text.ts'
+import { rowsInput, toTimestamp } from './rows-input.ts'
+
+/**
+ * Ends the rows that have not ended, makes those of interactive jobs, and bills each that ended here, with what each of
+ * its attempts cost. Gives their ids.
+ */
+export async function recordEnds(database: Database, ends: readonly EndMessage[]): Promise<readonly string[]> {
+  const input = rowsInput(inputTypes, ends.map(toInput))
+  const costs = rowsInput(costTypes, ends.flatMap(toCosts), { name: 'cost', firstParameter: input.values.length + 1 })
+  const rows = await database.run<{ readonly id: string }>({
+    name: 'record-ends',
+    text: `
+      with input as materialized (
+        select * from ${input.from}
+      ), ended as (
+        insert into jobs as job (id, type, operation, mode, tier, owner, model, class, status, request_id, metadata, route,
+          attempts, deployment, error, finish_reason, result, keep_result, created_at, started_at, first_token_at, ended_at)
+        select id, type, operation, mode, tier, owner, model, class, status, request_id, metadata::jsonb, route::jsonb,
+          attempts::jsonb, deployment, error::jsonb, finish_reason, result::json, keep_result, ${toTimestamp('created_at')},
+          ${toTimestamp('started_at')}, ${toTimestamp('first_token_at')}, ${toTimestamp('ended_at')}
+        from input
+        on conflict (id) do update set
+          status = excluded.status, class = excluded.class, attempts = excluded.attempts, deployment = excluded.deployment,
+          error = excluded.error, finish_reason = excluded.finish_reason, result = excluded.result,
+          started_at = coalesce(job.started_at, excluded.started_at), first_token_at = excluded.first_token_at,
+          route = coalesce(job.route, excluded.route), ended_at = excluded.ended_at, enqueued_at = coalesce(job.enqueued_at, now()), request = null
+        where job.status in ('queued', 'in_progress')
+        returning id
+      ), billed as (
+        insert into usage (job_id, owner, type, model, requested_model, class, deployment, prompt_tokens, completion_tokens,
+          cached_tokens, reasoning_tokens, estimated, cost_nano_usd, at)
+        select id, owner, type, served_model, model, class, deployment, prompt_tokens, completion_tokens, cached_tokens,
+          reasoning_tokens, estimated, cost_nano_usd, ${toTimestamp('ended_at')}
+        from input join ended using (id)
+        on conflict (job_id) do nothing
+      ), counted as (
+        insert into attempt_cost (job_id, attempt, deployment, model, prompt_tokens, completion_tokens, cost_nano_usd, outcome, at)
+        select cost.job_id, cost.attempt, cost.deployment, cost.model, cost.prompt_tokens, cost.completion_tokens,
+          cost.cost_nano_usd, cost.outcome, ${toTimestamp('cost.at')}
+        from ${costs.from} join ended on ended.id = cost.job_id
+        on conflict (job_id, attempt) do nothing
+      )
+      select id from ended`,
+    values: [...input.values, ...costs.values],
+  })
+  return rows.map(({ id }) => id)
+}
+
+const inputTypes = {
+  id: 'text',
+  type: 'text',
+  operation: 'text',
+  mode: 'text',
+  tier: 'text',
+  owner: 'text',
+  model: 'text',
+  served_model: 'text',
+  class: 'text',
+  status: 'text',
+  request_id: 'text',
+  metadata: 'text',
+  route: 'text',
+  attempts: 'text',
+  deployment: 'text',
+  error: 'text',
+  finish_reason: 'text',
+  result: 'text',
+  keep_result: 'boolean',
+  created_at: 'float8',
+  started_at: 'float8',
+  first_token_at: 'float8',
+  ended_at: 'float8',
+  prompt_tokens: 'integer',
+  completion_tokens: 'integer',
+  cached_tokens: 'integer',
+  reasoning_tokens: 'integer',
+  estimated: 'boolean',
+  cost_nano_usd: 'bigint',
+} as const
+
+function toInput(message: EndMessage): Readonly<Record<keyof typeof inputTypes, unknown>> {
+  const { usage, timings } = message
+  return {
+    id: cleanText(message.jobId),
+    type: message.type,
+    operation: message.operation,
+    mode: message.mode,
+    tier: message.tier,
+    owner: cleanText(message.owner),
+    model: cleanText(message.model),
+    served_model: cleanText(message.servedModel),
+    class: cleanText(message.class),
+    status: message.status,
+    request_id: cleanText(message.requestId),
+    metadata: jsonbText(message.metadata),
+    route: jsonbText(message.route),
+    attempts: jsonbText(message.attempts),
+    deployment: cleanTextOrNull(message.deployment),
+    error: jsonbText(message.error),
+    finish_reason: cleanTextOrNull(message.finishReason),
+    result: jsonText(message.result),
+    keep_result: message.result !== undefined,
+    created_at: message.createdAt,
+    started_at: message.attempts[0]?.startedAt ?? timings?.startedAt ?? null,
+    first_token_at: timings?.firstTokenAt ?? null,
+    ended_at: message.endedAt,
+    prompt_tokens: usage?.promptTokens ?? null,
+    completion_tokens: usage?.completionTokens ?? null,
+    cached_tokens: usage?.cachedTokens ?? null,
+    reasoning_tokens: usage?.reasoningTokens ?? null,
+    estimated: usage?.estimated ?? false,
+    cost_nano_usd: message.costNanoUsd,
+  }
+}
+
+const costTypes = {
+  job_id: 'text',
+  attempt: 'integer',
+  deployment: 'text',
+  model: 'text',
+  prompt_tokens: 'integer',
+  completion_tokens: 'integer',
+  cost_nano_usd: 'bigint',
+  outcome: 'text',
+  at: 'float8',
+} as const
+
+/** What the attempts that called a deployment used and cost. */
+function toCosts(message: EndMessage): Readonly<Record<keyof typeof costTypes, unknown>>[] {
+  return message.attempts.flatMap((attempt) => {
+    const { deployment, usage, outcome, costNanoUsd = null } = attempt
+    if (deployment === undefined || (usage === undefined && outcome === undefined)) return []
+    const model = message.models?.[attempt.hop] ?? message.servedModel
+    return [
+      {
+        job_id: cleanText(message.jobId),
+        attempt: attempt.attempt,
+        deployment: cleanText(deployment),
+        model: cleanText(model),
+        prompt_tokens: usage?.promptTokens ?? null,
+        completion_tokens: usage?.completionTokens ?? null,
+        cost_nano_usd: costNanoUsd,
+        outcome: outcome ?? null,
+        at: attempt.endedAt ?? attempt.startedAt,
+      },
+    ]
+  })
+}

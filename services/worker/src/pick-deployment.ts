@@ -1,0 +1,59 @@
+import type { Deployment } from '@inferq/config'
+import type { ErrorDetail, JobRecord } from '@inferq/contracts'
+import type { Admission, CallReport, DeploymentHealth } from '@inferq/health'
+import { attemptsAt, type Router } from '@inferq/routing'
+
+/** Which of a candidate's deployments gets the call. */
+export type PickedDeployment =
+  | {
+      readonly kind: 'picked'
+      readonly deployment: Deployment
+      readonly call: CallReport
+      /** Further deployments of this candidate that have not failed the job and would take it now. */
+      readonly others: number
+    }
+  /** `no_deployment`: none is configured here; `circuit_open`: none may be called now, with the time to wait. */
+  | { readonly kind: 'none'; readonly error: ErrorDetail }
+
+export interface PickContext {
+  readonly router: Router
+  readonly health: DeploymentHealth
+  readonly now: number
+  readonly random: () => number
+}
+
+/** When nothing says how long: a deployment is at its limit, or its probe is under way. */
+const shortWaitMs = 500
+
+/** The first by the job's strategy that may be called, rather not one that has failed this job already. */
+export async function pickDeployment(
+  record: JobRecord,
+  hop: number,
+  { router, health, now, random }: PickContext,
+): Promise<PickedDeployment> {
+  const candidate = record.spec.candidates[hop]
+  const configured = candidate === undefined ? [] : router.deploymentsOf(candidate)
+  if (candidate === undefined || configured.length === 0) {
+    const message = `No deployment of the model '${candidate?.model ?? record.spec.model}' is configured here.`
+    return { kind: 'none', error: { code: 'no_deployment', message } }
+  }
+  const { failed } = attemptsAt(record.attempts, hop, now)
+  const order = router.order(candidate, record.spec.route?.strategy, health, { random, now }, failed)
+  let reopensAt = Number.POSITIVE_INFINITY
+  for (const [place, deployment] of order.entries()) {
+    const asked = health.admit(deployment.id)
+    const admission: Admission = asked instanceof Promise ? await asked : asked
+    if (admission.kind === 'admitted') {
+      const others = order.slice(place + 1).filter(({ id }) => !failed.includes(id)).length
+      return { kind: 'picked', deployment, call: admission.call, others }
+    }
+    reopensAt = Math.min(reopensAt, admission.until)
+  }
+  for (const { id } of configured) {
+    const circuit = health.circuit(id)
+    if (circuit.state === 'open') reopensAt = Math.min(reopensAt, circuit.until)
+  }
+  const waitMs = Number.isFinite(reopensAt) ? Math.max(0, reopensAt - now) : shortWaitMs
+  const message = `No deployment of the model '${candidate.model}' may be called now.`
+  return { kind: 'none', error: { code: 'circuit_open', message, retryAfterSeconds: waitMs / 1000 } }
+}
