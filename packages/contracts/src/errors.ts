@@ -34,6 +34,14 @@ export const errorTable = {
   job_not_found: invalid(404),
   job_not_finished: invalid(409),
   job_gone: invalid(410),
+  file_not_found: invalid(404),
+  batch_not_found: invalid(404),
+  response_not_found: invalid(404),
+  delivery_not_found: invalid(404),
+  // The thing is in a state in which this cannot be done to it.
+  conflict: invalid(409),
+  // The key was used with another request.
+  idempotency_mismatch: invalid(422),
   payload_too_large: invalid(413),
   unsupported_media_type: invalid(415),
   // The caller

@@ -80,6 +80,18 @@ export interface JobSpec {
   readonly finishBy: number
   readonly metadata: Readonly<Record<string, string>>
   readonly requestId: string
+  /** Who is told of its end, and of which ends. */
+  readonly webhook?: JobWebhook
+  /** The job that this one runs again. */
+  readonly retryOf?: string
+}
+
+export const webhookEvents = ['job.completed', 'job.failed', 'job.cancelled', 'job.expired'] as const
+export type WebhookEvent = (typeof webhookEvents)[number]
+
+export interface JobWebhook {
+  readonly url: string
+  readonly events: readonly WebhookEvent[]
 }
 
 /** One start of a job on a worker. Without `outcome` it still runs, or its worker was lost. */
