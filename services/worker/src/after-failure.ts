@@ -6,7 +6,7 @@ import type { AttemptContext } from './run-attempt.ts'
 /** How often a busy upstream may send an interactive job back before its client hears of it. */
 const maxInteractiveRequeues = 6
 /** A deployment of a configuration that this worker has not loaded yet: for so long, it may still come. */
-const configLagMs = 5_000
+const configLagMs = 2_000
 const configLookMs = 250
 
 /**

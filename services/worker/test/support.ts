@@ -57,7 +57,7 @@ model_list:
     litellm_params: {model: openai/small, api_base: "${url}", api_key: sk-test}
     model_info: {class: cloud, context_window: 1200}
   - model_name: group
-    litellm_params: {model: ollama/down, api_base: "${url}"}
+    litellm_params: {model: ollama/down, api_base: "${url}", order: 1}
     model_info: {class: down}
   - model_name: group
     litellm_params: {model: openai/up, api_base: "${url}", api_key: sk-test}
