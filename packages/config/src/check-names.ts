@@ -16,6 +16,11 @@ export function checkRouting(
   reader: Reader,
 ): void {
   const known = (named: Named): void => checkKnown(named, names, reader)
+  /** Somewhere to go to: a pattern is no model. */
+  const knownOne = (named: Named): void => {
+    if (named.name.includes('*')) reader.fault(named.place, `"${named.name}", a pattern`, 'the name of one model')
+    else known(named)
+  }
   const aliasNames = new Set(aliases.map((alias) => alias.name))
   for (const alias of aliases) {
     if (names.models.includes(alias.name))
@@ -24,17 +29,17 @@ export function checkRouting(
       reader.fault(alias.target.place, `the alias "${alias.target.name}"`, 'a model, not another alias')
     } else known(alias.target)
   }
-  for (const { models } of rules) for (const model of models) known(model)
+  for (const { models } of rules) for (const model of models) knownOne(model)
   for (const list of [fallbacks.any, fallbacks.contextWindow, fallbacks.contentPolicy]) {
     for (const draft of list) {
       known(draft.from)
       for (const to of draft.to) {
-        known(to)
+        knownOne(to)
         checkTarget(draft, to, names, modes, reader)
       }
     }
   }
-  for (const to of fallbacks.otherwise) known(to)
+  for (const to of fallbacks.otherwise) knownOne(to)
   for (const { way, place } of findCycles(fallbacks.any, names)) {
     reader.fault(place, `a circle of fallbacks: ${way.join(' → ')}`, 'fallbacks that do not lead back')
   }

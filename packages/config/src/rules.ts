@@ -55,7 +55,8 @@ function readRule(tree: Tree, reader: Reader): RuleDraft | undefined {
       reader.fault(tree, 'a rule that does nothing', 'model, split, heuristic, cascade, strategy or max_cost')
     }
   }
-  if (target === undefined || reader.faults.length > faultsBefore) return undefined
+  // One with faults goes on all the same: the names in it are checked, and nothing comes of the configuration.
+  if (target === undefined) return undefined
   const rule: RoutingRule = {
     id: name ?? tree.key,
     place: placeOf(tree),

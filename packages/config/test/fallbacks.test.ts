@@ -19,6 +19,18 @@ describe('fallbacks', () => {
     expect(fallbacks(text).any).toEqual({ a: ['b', 'c'] })
   })
 
+  it('of models whose names are words of ours are LiteLLM’s when a list is behind them', () => {
+    const named = `${models('primary', 'fallback', 'x')}router_settings: {fallbacks: [{primary: [x]}, {fallback: [x]}]}`
+    expect(load(named).routing.fallbacks.any).toEqual({ primary: ['x'], fallback: ['x'] })
+  })
+
+  it('lead to models, not to patterns', () => {
+    const pattern = `${models('a')}  - {model_name: "openai/*", litellm_params: {model: "openai/*", api_key: k}}\n`
+    const [fault] = faultsOf(`${pattern}fallbacks: [{a: ["openai/*"]}]`)
+    expect(fault).toMatch(/found "openai\/\*", a pattern; expected the name of one model/)
+    expect(load(`${pattern}fallbacks: [{a: [openai/gpt-4o]}]`).routing.fallbacks.any).toEqual({ a: ['openai/gpt-4o'] })
+  })
+
   it('are told apart by the failure that leads to them', () => {
     expect(
       fallbacks(`router_settings:

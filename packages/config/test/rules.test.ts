@@ -35,6 +35,12 @@ describe('a routing rule', () => {
     expect(rule('{split: {a: 90, b: 10}, sticky_by: team}').to).toEqual({ kind: 'split', shares, stickyBy: 'team' })
   })
 
+  it('has all its faults told at once', () => {
+    const faults = faultsOf(`${list}routing:\n  - {condition: "user_tier =", model: nobody}`)
+    expect(faults.filter((fault) => /condition/.test(fault))).toHaveLength(1)
+    expect(faults.filter((fault) => /"nobody"/.test(fault))).toHaveLength(1)
+  })
+
   it('tells kinds of requests apart', () => {
     expect(rule('{heuristic: {simple: a, code: b, long: c}}').to).toEqual({
       kind: 'heuristic',

@@ -1,3 +1,4 @@
+import { lookUpModel } from '@inferq/catalog'
 import type { Deployment, InferqConfig } from '@inferq/config'
 import { createModelPlan, type ModelPlan } from './model-plan.ts'
 
@@ -31,11 +32,23 @@ export function createNames(config: InferqConfig): Names {
   // Stable: of two alike, the one that comes first in the file.
   wildcards.sort((a, b) => b.plan.entry.name.length - a.plan.entry.name.length)
 
+  /** Clients choose these names: only so many are kept. */
+  const plans = new Map<string, ModelPlan>()
+  const matched = (plan: ModelPlan, name: string): ModelPlan => {
+    const known = plans.get(name)
+    if (known !== undefined) return known
+    const { entry } = plan
+    const concrete = createModelPlan({ ...entry, deployments: entry.deployments.map((one) => asMatched(one, name)) })
+    if (plans.size >= mostPlans) plans.clear()
+    plans.set(name, concrete)
+    return concrete
+  }
+
   const named = (name: string): NamedModel | undefined => {
     const exact = byName.get(name)
     if (exact !== undefined) return exact
-    for (const { plan, prefix, suffix } of wildcards) if (fits(name, prefix, suffix)) return { name, plan }
-    return undefined
+    const wildcard = wildcards.find(({ prefix, suffix }) => fits(name, prefix, suffix))
+    return wildcard === undefined ? undefined : { name, plan: matched(wildcard.plan, name) }
   }
   for (const alias of Object.keys(config.routing.aliases)) {
     const target = aliased(alias, config)
@@ -43,6 +56,23 @@ export function createNames(config: InferqConfig): Names {
     if (model !== undefined) byName.set(alias, model)
   }
   return { resolve: named }
+}
+
+const mostPlans = 500
+
+/** A wildcard's deployment with what is publicly known of the model it stands for now. */
+function asMatched(deployment: Deployment, name: string): Deployment {
+  const facts = deployment.upstreamModel.includes('*')
+    ? lookUpModel(deployment.provider, upstreamModel(deployment, name))
+    : null
+  if (facts === null) return deployment
+  const price = deployment.price ?? facts.price
+  const contextWindow = deployment.contextWindow ?? facts.contextWindow
+  return {
+    ...deployment,
+    ...(price === undefined ? {} : { price }),
+    ...(contextWindow === undefined ? {} : { contextWindow }),
+  }
 }
 
 /** An alias may stand for another alias; one that leads back to itself stands for nothing. */
