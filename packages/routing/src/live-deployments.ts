@@ -19,7 +19,7 @@ export type Circuit =
 /** Over all processes, as far as they have told. */
 export interface DeploymentStats {
   readonly inFlight: number
-  /** Moving average from call to first token, in ms; undefined before the first. */
+  /** Moving average from call to first token (of an answer that comes whole: to its end), in ms; undefined before the first. */
   readonly latencyMs: number | undefined
   /** In the running minute. */
   readonly requests: number

@@ -87,7 +87,9 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
       const result = await callUpstream(context, deployment, report, signal)
       attempt.count(result.usage)
       const { promptTokens, completionTokens } = result.usage
-      report.succeeded({ latencyMs: attempt.firstTokenMs, tokens: promptTokens + completionTokens })
+      // Of an answer that comes whole nothing is known before its end.
+      const latencyMs = attempt.firstTokenMs ?? clock.now() - attempt.startedAt
+      report.succeeded({ latencyMs, tokens: promptTokens + completionTokens })
       if (result.kind === 'rejected') {
         throw new InferqError({ code: 'answer_rejected', message: `The answer will not do: ${result.reason}.` })
       }
