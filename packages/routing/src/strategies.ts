@@ -21,6 +21,8 @@ type OrderBy = (members: readonly Deployment[], context: StrategyContext) => rea
 const latencySlack = 0.1
 /** How often one of which nothing is known is tried first although others are known: it would never be known otherwise. */
 const explorationShare = 0.1
+/** How often a slower one is tried first: that it has become faster would never be seen otherwise. */
+const secondLookShare = 0.05
 
 const strategyTable: Readonly<Record<Strategy, OrderBy>> = {
   'simple-shuffle': (members, { random }) => shuffledByWeight(members, random),
@@ -72,7 +74,11 @@ function byLatency(members: readonly Deployment[], { live, random }: StrategyCon
   const unknown = order.filter((deployment) => latency(deployment) === Number.POSITIVE_INFINITY)
   const slow = order.filter((deployment) => !fast.includes(deployment) && !unknown.includes(deployment))
   const known = [...shuffledByWeight(fast, random), ...slow]
-  return unknown.length > 0 && random() < explorationShare ? [...unknown, ...known] : [...known, ...unknown]
+  const draw = random()
+  if (unknown.length > 0 && draw < explorationShare) return [...unknown, ...known]
+  if (slow.length === 0 || draw < 1 - secondLookShare) return [...known, ...unknown]
+  const [again, ...rest] = shuffledByWeight(slow, random)
+  return again === undefined ? known : [again, ...shuffledByWeight(fast, random), ...rest, ...unknown]
 }
 
 /** Each measure as a share of the group's highest, so that milliseconds and dollars can be added up. */

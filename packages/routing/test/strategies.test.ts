@@ -74,8 +74,9 @@ describe('least-busy', () => {
 describe('latency-based', () => {
   it('draws among those within a tenth of the fastest, and tries unknown ones in a tenth of the cases', () => {
     const stats = { a: { latencyMs: 100 }, b: { latencyMs: 109 }, c: { latencyMs: 300 } }
-    expect(isDistributed(firsts('latency-based', [{}, {}, {}], stats), { a: 1, b: 1 })).toBe(true)
-    expect(isDistributed(firsts('latency-based', [{}, {}, {}, {}], stats), { a: 45, b: 45, d: 10 })).toBe(true)
+    expect(isDistributed(firsts('latency-based', [{}, {}, {}], stats), { a: 47.5, b: 47.5, c: 5 })).toBe(true)
+    const four = { a: 42.5, b: 42.5, c: 5, d: 10 }
+    expect(isDistributed(firsts('latency-based', [{}, {}, {}, {}], stats), four)).toBe(true)
   })
 
   it('shares evenly while nothing is known', () => {
