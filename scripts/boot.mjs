@@ -1,7 +1,7 @@
 // From a fresh clone to a running command: brings Node and pnpm where the machine's own are too old or missing,
 // installs the dependencies when they changed, then hands over.
 //
-//   node scripts/boot.mjs start|test|bench|check [arguments…]
+//   node scripts/boot.mjs start|inferq|test|bench|check [arguments…]
 //   node scripts/boot.mjs exec <command> [arguments…]     any command, with the toolchain first on PATH
 //   node scripts/boot.mjs install                         prepare only
 //
@@ -15,15 +15,13 @@ import { findOnPath, handOver } from './boot/run.mjs'
 import { prepareToolchain } from './boot/toolchain.mjs'
 
 /** What each command runs, relative to the root; for `start` with the flags of Node that the first line of main.ts names. */
+const program = {
+  script: 'packages/cli/src/main.ts',
+  flags: ['--max-semi-space-size=16', '--heap-growing-percent=50'],
+}
 const entryPoints = new Map([
-  [
-    'start',
-    {
-      script: 'packages/cli/src/main.ts',
-      args: ['up'],
-      flags: ['--max-semi-space-size=16', '--heap-growing-percent=50'],
-    },
-  ],
+  ['start', { ...program, args: ['up'] }],
+  ['inferq', { ...program, args: [] }],
   ['test', { script: 'scripts/gate.ts', args: [], flags: [] }],
   ['check', { script: 'scripts/gate.ts', args: ['--checks-only'], flags: [] }],
   ['bench', { script: 'test/bench/main.ts', args: [], flags: [] }],
@@ -45,9 +43,9 @@ async function main() {
     return handOver(nodePath, [...flags, join(root, script), ...args, ...rest], environment)
   }
   if (command === 'install') return 0
-  const [program, ...args] = rest
-  if (!program) throw new Error('exec needs a command')
-  return handOver(findOnPath(program, environment), args, environment)
+  const [executable, ...args] = rest
+  if (!executable) throw new Error('exec needs a command')
+  return handOver(findOnPath(executable, environment), args, environment)
 }
 
 /**
