@@ -6,7 +6,7 @@ export const levels: readonly (readonly string[])[] = [
   ['catalog'],
   ['config'],
   ['routing', 'telemetry', 'runtime'],
-  ['admission', 'cache', 'health', 'liveconfig', 'providers', 'queue', 'store', 'tokenlog'],
+  ['admission', 'cache', 'files', 'health', 'liveconfig', 'providers', 'queue', 'store', 'tokenlog', 'webhooks'],
   ['ingress', 'worker', 'controller', 'console'],
   ['cli'],
 ]

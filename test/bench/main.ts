@@ -50,6 +50,16 @@ async function execute(command: Command): Promise<number> {
       process.stdout.write(`${benchRouting()}\n`)
       return 0
     }
+    case 'validation': {
+      const { benchValidation } = await import('./validation.ts')
+      process.stdout.write(`${benchValidation()}\n`)
+      return 0
+    }
+    case 'batch': {
+      const { benchBatch } = await import('./batch.ts')
+      process.stdout.write(`${await benchBatch(workplace)}\n`)
+      return 0
+    }
     case 'load': {
       const { runLoadChild } = await import('./load/child.ts')
       runLoadChild()

@@ -21,6 +21,8 @@ export type Command =
     }
   | { readonly kind: 'profile'; readonly cell: string; readonly seconds: number; readonly out: string | undefined }
   | { readonly kind: 'routing' }
+  | { readonly kind: 'validation' }
+  | { readonly kind: 'batch' }
   | { readonly kind: 'load' }
   | { readonly kind: 'pass-through'; readonly port: number; readonly upstreamUrl: string }
   | { readonly kind: 'help' }
@@ -37,6 +39,8 @@ npm run bench -- compare --base REF|FOLDER  this checkout against another one, i
 npm run bench -- profile                    where ingress and worker spend their time under load
   --seconds 8 --cell c128 --out FOLDER
 npm run bench -- routing                    what a routing decision takes: 1,000 deployments, 100 rules
+npm run bench -- validation                 what it takes to read and check a request's body
+npm run bench -- batch                      50,000 lines: until they run, memory, and what they do to others
 `
 
 /** Throws, with what is wrong, for arguments it cannot use. */
@@ -87,6 +91,8 @@ export function parseCommand(args: readonly string[]): Command {
         out: values.out,
       }
     case 'routing':
+    case 'validation':
+    case 'batch':
     case 'load':
       return { kind }
     case 'pass-through':

@@ -26,10 +26,8 @@ export async function askIngress(
     readonly headers?: Readonly<Record<string, string>>
   },
 ): Promise<IngressAnswer> {
-  const { variables, body = {}, headers = {} } = options
-  const { host, port } = readSettings(variables)
-  const base = (options.url ?? `http://${host}:${port}`).replace(/\/+$/, '')
-  const authorization = `Bearer ${findKey(variables)}`
+  const { body = {}, headers = {} } = options
+  const { base, authorization } = ingressAddress(options)
   try {
     const response = await fetch(`${base}${path}`, {
       method: 'POST',
@@ -48,8 +46,21 @@ export async function askIngress(
   }
 }
 
+/** Where an ingress is and how to be let in. `key`: instead of that of the environment. Throws CommandError 3 without one. */
+export function ingressAddress(options: {
+  readonly url: string | undefined
+  readonly key?: string | undefined
+  readonly variables: Variables
+}): { readonly base: string; readonly authorization: string } {
+  const { host, port } = readSettings(options.variables)
+  return {
+    base: (options.url ?? `http://${host}:${port}`).replace(/\/+$/, ''),
+    authorization: `Bearer ${options.key ?? findKey(options.variables)}`,
+  }
+}
+
 /** The error that an answer carries, for a person. */
-export function messageOf({ status, body }: IngressAnswer): string {
+export function messageOf({ status, body }: Pick<IngressAnswer, 'status' | 'body'>): string {
   const { error } = body
   const message = typeof error === 'object' && error !== null && 'message' in error ? error.message : undefined
   return typeof message === 'string' ? message.slice(0, maxMessage) : `it answers ${status}`

@@ -1,7 +1,9 @@
-/** How the command ends, for scripts. 2, 4 and 6 belong to commands that submit jobs. */
+/** How the command ends, for scripts. 4 and 6 belong to commands that submit jobs. */
 export const exitCodes = {
   ok: 0,
   failed: 1,
+  /** What was submitted failed, expired or was cancelled. */
+  notCompleted: 2,
   configInvalid: 3,
   unreachable: 5,
   usage: 64,

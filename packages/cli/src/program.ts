@@ -84,6 +84,7 @@ function createProgram(context: CommandContext, end: (code: number) => void): Co
 
   addConfigCommands(program, context, end)
   addRouteCommands(program, context, end)
+  addBatchCommands(program, context, end)
 
   program
     .command('simulator', { hidden: true })
@@ -148,6 +149,54 @@ function addRouteCommands(program: Command, context: CommandContext, end: (code:
     )
 }
 
+function addBatchCommands(program: Command, context: CommandContext, end: (code: number) => void): void {
+  const batches = program
+    .command('batches')
+    .description('Run the requests of a file on a running inferq, when there is nothing more urgent.')
+  const load = () => import('./commands/batches.ts')
+  batches
+    .command('submit')
+    .description('Upload a file of requests, one in each line, and have them run.')
+    .argument('<file>', 'JSONL: {"custom_id": …, "method": "POST", "url": …, "body": …}')
+    .option('--endpoint <path>', 'what the requests are for', '/v1/chat/completions')
+    .option('--wait', 'until it has ended, showing how far it is; exit code 2: it did not complete')
+    .addOption(urlOption())
+    .addOption(keyOption())
+    .addHelpText('after', examples('inferq batches submit requests.jsonl --wait'))
+    .action(async (file, options) => end(await (await load()).submitBatch(file, options, context)))
+  batches
+    .command('get')
+    .description('Show a batch, as JSON.')
+    .argument('<id>')
+    .addOption(urlOption())
+    .addOption(keyOption())
+    .action(async (id, options) => end(await (await load()).showBatch(id, options, context)))
+  batches
+    .command('list')
+    .description('Show your batches, the newest first.')
+    .option('--limit <n>', 'how many at most', wholeNumber(1, 100), 20)
+    .addOption(urlOption())
+    .addOption(keyOption())
+    .action(async (options) => end(await (await load()).listBatches(options, context)))
+  batches
+    .command('cancel')
+    .description('Start no more of its requests.')
+    .argument('<id>')
+    .addOption(urlOption())
+    .addOption(keyOption())
+    .action(async (id, options) => end(await (await load()).cancelBatch(id, options, context)))
+  batches
+    .command('download')
+    .description('Write the answers of a batch to standard output, or a file.')
+    .argument('<id>')
+    .option('--errors', 'what was not answered, and why, instead')
+    .option('--output <file>', 'a file to write to; it must not exist')
+    .addOption(urlOption())
+    .addOption(keyOption())
+    .addHelpText('after', examples('inferq batches download batch_… --output answers.jsonl'))
+    .action(async (id, options) => end(await (await load()).downloadBatch(id, options, context)))
+}
+
 const upVariables = `Environment:
   REDIS_URL, DATABASE_URL              use these instead of bringing our own
   OLLAMA_BASE_URL, VLLM_BASE_URL, OPENAI_API_KEY, OPENAI_BASE_URL
@@ -177,6 +226,10 @@ function configOption(): Option {
 
 function urlOption(): Option {
   return new Option('--url <url>', 'the ingress to ask (default: http://127.0.0.1:4000, or INFERQ_HOST and PORT)')
+}
+
+function keyOption(): Option {
+  return new Option('--key <key>', 'the API key to ask with (default: INFERQ_MASTER_KEY, or the development key)')
 }
 
 function headerPair(text: string, before: Readonly<Record<string, string>>): Record<string, string> {

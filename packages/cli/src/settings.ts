@@ -1,7 +1,9 @@
 import { relative, resolve } from 'node:path'
+import type { IngressOptions } from '@inferq/ingress'
 import {
   choiceVariable,
   describeFault,
+  flagVariable,
   integerVariable,
   parseEnvironment,
   readEnvironment,
@@ -19,6 +21,10 @@ export interface Settings {
   readonly dataDir: string
   readonly host: string
   readonly port: number
+  /** Where clients reach the ingress, for the URLs in answers: without a slash at its end. Not set: as each request came. */
+  readonly publicUrl: string | undefined
+  /** A proxy stands before the ingress: `x-forwarded-*` is believed. */
+  readonly trustProxy: boolean
   /** Where a service shows its metrics and that it lives; nowhere when not set. */
   readonly metricsPort: number | undefined
   readonly configFile: string | undefined
@@ -37,6 +43,8 @@ const schema = {
   dataDir: textVariable('INFERQ_DATA_DIR', { default: '.inferq' }),
   host: textVariable('INFERQ_HOST', { default: '127.0.0.1' }),
   port: integerVariable('PORT', { min: 0, max: 65_535, default: 4000 }),
+  publicUrl: urlVariable('INFERQ_PUBLIC_URL', { protocols: ['http:', 'https:'], default: undefined }),
+  trustProxy: flagVariable('INFERQ_TRUST_PROXY', { default: false }),
   metricsPort: integerVariable('INFERQ_METRICS_PORT', { min: 1, max: 65_535, default: undefined }),
   ownConfig: textVariable('INFERQ_CONFIG', { default: undefined }),
   pathConfig: textVariable('CONFIG_FILE_PATH', { default: undefined }),
@@ -54,12 +62,27 @@ export function readSettings(variables: Variables): Settings {
     const message = `the environment is not usable\n${parsed.faults.map(describeFault).join('\n')}`
     throw new CommandError(exitCodes.configInvalid, message)
   }
-  const { ownConfig, pathConfig, litellmConfig, ownSaltKey, litellmSaltKey, ...settings } = parsed.value
+  const { ownConfig, pathConfig, litellmConfig, ownSaltKey, litellmSaltKey, publicUrl, ...settings } = parsed.value
   return {
     ...settings,
+    publicUrl: publicUrl === undefined ? undefined : plainUrl(publicUrl),
     configFile: ownConfig ?? pathConfig ?? litellmConfig,
     saltKey: ownSaltKey ?? litellmSaltKey,
   }
+}
+
+/** Paths are put after it, so it ends with none of what may follow a path, and holds no password that answers would show. */
+function plainUrl(text: string): string {
+  const { protocol, host, pathname, username, password, search, hash } = new URL(text)
+  if (username + password + search + hash === '') return `${protocol}//${host}${pathname.replace(/\/+$/, '')}`
+  const message = 'the environment is not usable\nINFERQ_PUBLIC_URL: found a URL with more than host, port and path'
+  throw new CommandError(exitCodes.configInvalid, message)
+}
+
+/** What the environment says of how the ingress is reached. */
+export function ingressOptionsOf(settings: Settings): Pick<IngressOptions, 'trustProxy' | 'publicUrl'> {
+  const { trustProxy, publicUrl } = settings
+  return { trustProxy, ...(publicUrl === undefined ? {} : { publicUrl }) }
 }
 
 /** Redis for a command that cannot bring its own. */

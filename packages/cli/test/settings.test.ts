@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CommandError } from '../src/exit-codes.ts'
-import { isLoopback, readSettings, requireDatabaseUrl, requireRedisUrl } from '../src/settings.ts'
+import { ingressOptionsOf, isLoopback, readSettings, requireDatabaseUrl, requireRedisUrl } from '../src/settings.ts'
 
 function failure(run: () => unknown): CommandError {
   try {
@@ -20,6 +20,8 @@ describe('settings', () => {
       dataDir: '.inferq',
       host: '127.0.0.1',
       port: 4000,
+      publicUrl: undefined,
+      trustProxy: false,
       configFile: undefined,
       namespace: undefined,
       logLevel: 'info',
@@ -40,6 +42,20 @@ describe('settings', () => {
     expect(message).toMatch(/REDIS_URL: .*redis:\/\//)
     expect(message).toMatch(/LOG_LEVEL: found "loud"/)
     expect(message).not.toContain('hidden')
+  })
+
+  it('say how the ingress is reached from outside', () => {
+    const settings = readSettings({ INFERQ_PUBLIC_URL: 'https://Queue.example:8443/llm//', INFERQ_TRUST_PROXY: 'yes' })
+    expect(ingressOptionsOf(settings)).toEqual({ publicUrl: 'https://queue.example:8443/llm', trustProxy: true })
+    expect(ingressOptionsOf(readSettings({ INFERQ_PUBLIC_URL: 'http://a/' })).publicUrl).toBe('http://a')
+    expect(ingressOptionsOf(readSettings({}))).toEqual({ trustProxy: false })
+    for (const wrong of ['queue.example', 'ftp://a', 'https://u:hidden@a', 'https://a/?b', 'https://a/#b']) {
+      const { message, exitCode } = failure(() => readSettings({ INFERQ_PUBLIC_URL: wrong }))
+      expect([wrong, exitCode]).toEqual([wrong, 3])
+      expect(message).toContain('INFERQ_PUBLIC_URL')
+      expect(message).not.toContain('hidden')
+    }
+    expect(failure(() => readSettings({ INFERQ_TRUST_PROXY: 'maybe' })).message).toContain('INFERQ_TRUST_PROXY')
   })
 
   it('say what to do when a server is needed and not named', () => {

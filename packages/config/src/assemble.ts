@@ -55,12 +55,14 @@ export function assemble(drafts: readonly DeploymentDraft[], settings: Settings,
     models,
     classes,
     workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60, ...settings.workers },
-    retention: { resultSeconds: 7 * day, promptSeconds: 0, spendSeconds: 400 * day, ...settings.retention },
+    retention: retentionOf(settings.retention),
     limits: { bodyBytes: settings.bodyBytes ?? 10 * 1024 * 1024 },
+    files: { storage: { kind: 'local' as const }, maxFileBytes: 512 * 1024 * 1024, ...settings.files },
     routing: parts.routing,
     breaker: { ...defaultBreaker, ...settings.breaker },
     retries: settings.retries,
     healthChecks: { ...defaultHealthChecks, ...settings.healthChecks },
+    webhooks: { allowPrivate: false, ports: [], timeoutSeconds: 15, maxAttempts: 8, ...settings.webhooks },
     ...(defaultModel === undefined ? {} : { defaultModel }),
     ...(masterKey === undefined ? {} : { masterKey }),
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),
@@ -68,6 +70,12 @@ export function assemble(drafts: readonly DeploymentDraft[], settings: Settings,
     unused: parts.unused,
   }
   return { ...config, fingerprint: fingerprintOf(config) }
+}
+
+/** A job that gave no result can be run again as long as it is kept, unless the file says otherwise. */
+function retentionOf(set: Partial<InferqConfig['retention']>): InferqConfig['retention'] {
+  const { resultSeconds = 7 * day, promptSeconds = resultSeconds, spendSeconds = 400 * day } = set
+  return { resultSeconds, promptSeconds, spendSeconds }
 }
 
 function assembleDeployment(

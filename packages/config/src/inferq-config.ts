@@ -181,6 +181,35 @@ export interface HealthCheckConfig {
   readonly timeoutSeconds: number
 }
 
+/** Where uploaded files and the outputs of batches are kept. Storage is chosen at the start; bounds may change later. */
+export interface FilesConfig {
+  readonly storage: /** Without a path: below the data directory. */
+    | { readonly kind: 'local'; readonly path?: string }
+    | {
+        readonly kind: 's3'
+        readonly bucket: string
+        /** Without a slash at its end. */
+        readonly endpoint: string
+        readonly region: string
+        /** Secrets. */
+        readonly accessKeyId: string
+        readonly secretAccessKey: string
+      }
+  readonly maxFileBytes: number
+  /** After their making; 0: for ever. Absent: 30 days for inputs and outputs of batches, the others for ever. */
+  readonly ttlSeconds?: number
+}
+
+export interface WebhooksConfig {
+  /** Whether they may go to private addresses: all, or those in these networks (CIDR). */
+  readonly allowPrivate: boolean | readonly string[]
+  /** The only ports; empty: any. */
+  readonly ports: readonly number[]
+  /** Of one attempt, looking the name up included. */
+  readonly timeoutSeconds: number
+  readonly maxAttempts: number
+}
+
 export interface InferqConfig {
   readonly deployments: readonly Deployment[]
   readonly models: readonly ModelEntry[]
@@ -197,15 +226,17 @@ export interface InferqConfig {
   }
   readonly retention: {
     readonly resultSeconds: number
-    /** 0: prompts are not kept. */
+    /** Of jobs that ended without a result, to run them again; those of completed jobs go with the end. 0: all do. */
     readonly promptSeconds: number
     readonly spendSeconds: number
   }
   readonly limits: { readonly bodyBytes: number }
+  readonly files: FilesConfig
   readonly routing: RoutingConfig
   readonly breaker: BreakerConfig
   readonly retries: { readonly attempts: Readonly<Partial<Record<RetryKind, number>>>; readonly minWaitSeconds: number }
   readonly healthChecks: HealthCheckConfig
+  readonly webhooks: WebhooksConfig
   /** The model of a request that may leave it out (summarizations). */
   readonly defaultModel?: string
   /** A secret. Absent: only a loopback address may be served. */

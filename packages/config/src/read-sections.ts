@@ -31,8 +31,8 @@ const topRules = {
   acts: [
     ...['model_list', 'models', 'general_settings', 'router_settings', 'litellm_settings', 'environment_variables'],
     ...['include', 'routing', 'routing_rules', 'fallbacks', 'load_balancing', 'pricing', 'classes', 'workers'],
-    ...['retention', 'breaker', 'health_checks', 'cache', 'caching', 'rate_limits', 'budget_limits'],
-    ...['routing_strategy', 'fallback_models'],
+    ...['retention', 'files', 'breaker', 'health_checks', 'cache', 'caching', 'rate_limits', 'budget_limits'],
+    ...['routing_strategy', 'fallback_models', 'webhooks'],
   ],
   accepted: acceptedTopLevel,
 }

@@ -1,4 +1,5 @@
 import { readCallbacks } from './checked-sections.ts'
+import { readFiles } from './files-section.ts'
 import type { InferqConfig, RetryKind } from './inferq-config.ts'
 import { acceptedGeneralSettings, acceptedLitellmSettings, acceptedRouterSettings } from './litellm-keys.ts'
 import {
@@ -11,6 +12,7 @@ import {
 } from './own-sections.ts'
 import { defined, type Named, type Reader } from './reader.ts'
 import type { Tree } from './tree.ts'
+import { readWebhooks } from './webhooks-section.ts'
 
 /** What the sections beside models and routing say; undefined or missing where they say nothing. */
 export interface Settings {
@@ -22,9 +24,11 @@ export interface Settings {
   readonly firstTokenMs: number | undefined
   readonly workers: Partial<InferqConfig['workers']>
   readonly retention: Partial<InferqConfig['retention']>
+  readonly files: Partial<InferqConfig['files']>
   readonly breaker: Partial<InferqConfig['breaker']>
   readonly retries: InferqConfig['retries']
   readonly healthChecks: Partial<InferqConfig['healthChecks']>
+  readonly webhooks: Partial<InferqConfig['webhooks']>
   readonly classes: ClassSettings
 }
 
@@ -101,6 +105,8 @@ export function readSettings(top: ReadonlyMap<string, Tree>, sections: LitellmSe
       ...readWorkers(top, reader),
     },
     retention: readRetention(top, reader),
+    files: readFiles(top, reader),
+    webhooks: readWebhooks(top, reader),
     breaker: { ...readCooldowns(litellm, reader), ...readCooldowns(router, reader), ...readBreaker(top, reader) },
     retries: {
       attempts: readRetryPolicy(router.get('retry_policy'), reader),

@@ -96,6 +96,13 @@ const table: readonly (readonly [string, string, RegExp])[] = [
   ['a misspelt setting of LiteLLM', 'litellm_settings: {sucess_callback: []}', /did you mean "success_callback"\?/],
   ['an unknown worker setting', 'workers: {lock: 1}', /workers\.lock: found an unknown key/],
   ['a duration that is none', 'retention: {results: forever}', /expected a duration such as 30s/],
+  ['files of a type that is none', 'files: {type: ftp}', /expected one of local, s3/],
+  ['S3 without a bucket', 'files: {type: s3, region: r, access_key_id: a, secret_access_key: s}', /no "bucket"/],
+  [
+    'a bucket on the disk',
+    'files: {type: local, bucket: b}',
+    /files\.bucket: found "bucket"; expected only with type: s3/,
+  ],
   ['an alias that contains itself', 'a: &a [*a]', /found (too much|broken YAML)/],
 ]
 

@@ -97,9 +97,28 @@ describe('a good file', () => {
   it('fills in the defaults', () => {
     expect(load(small)).toMatchObject({
       workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60 },
-      retention: { resultSeconds: 604_800, promptSeconds: 0, spendSeconds: 34_560_000 },
+      retention: { resultSeconds: 604_800, promptSeconds: 604_800, spendSeconds: 34_560_000 },
       limits: { bodyBytes: 10_485_760 },
     })
+  })
+
+  it('keeps files on the disk, or in S3, with the secrets masked', () => {
+    expect(load(small).files).toEqual({ storage: { kind: 'local' }, maxFileBytes: 536_870_912 })
+    const config = load(`
+files: {type: s3, bucket: b, endpoint: "http://minio:9000/", region: r, access_key_id: AKID, secret_access_key: os.environ/MASTER, max_file_mb: 2, ttl: 7d}
+`)
+    const place = { kind: 's3', bucket: 'b', endpoint: 'http://minio:9000', region: 'r' }
+    expect(config.files).toEqual({
+      storage: { ...place, accessKeyId: 'AKID', secretAccessKey: 'sk-master' },
+      maxFileBytes: 2_097_152,
+      ttlSeconds: 604_800,
+    })
+    expect(maskConfig(config)['files']).toMatchObject({
+      storage: { ...place, accessKeyId: '***', secretAccessKey: '***' },
+    })
+    const atAmazon = 'files: {type: s3, bucket: b, region: eu-west-1, access_key_id: a, secret_access_key: s}'
+    expect(load(atAmazon).files.storage).toMatchObject({ endpoint: 'https://s3.eu-west-1.amazonaws.com' })
+    expect(load('files: {path: /data/files}').files.storage).toEqual({ kind: 'local', path: '/data/files' })
   })
 
   it('honours the sections for workers, retention and limits', () => {
@@ -111,6 +130,7 @@ router_settings: {num_retries: 9}
 `)
     expect(config.workers).toEqual({ lockSeconds: 20, stalledSeconds: 4, maxAttempts: 5, drainSeconds: 0 })
     expect(config.retention).toEqual({ resultSeconds: 43_200, promptSeconds: 0, spendSeconds: 30 })
+    expect(load('retention: {results: 1h}').retention.promptSeconds).toBe(3_600)
     expect(config.limits.bodyBytes).toBe(1_048_576)
     expect(config.databaseUrl).toBe('postgres://u:p@h/d')
   })

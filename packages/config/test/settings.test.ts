@@ -102,3 +102,39 @@ describe('settings', () => {
     expect(load('router_settings: {enable_pre_call_checks: false}').unused).toHaveLength(1)
   })
 })
+
+describe('webhooks', () => {
+  it('go nowhere private unless it is said', () => {
+    expect(load('').webhooks).toEqual({ allowPrivate: false, ports: [], timeoutSeconds: 15, maxAttempts: 8 })
+    expect(
+      load('webhooks: {allow_private: true, timeout_s: 3.5, max_attempts: 2, ports: [443, "8443"]}').webhooks,
+    ).toEqual({
+      ...{ allowPrivate: true, ports: [443, 8443], timeoutSeconds: 3.5, maxAttempts: 2 },
+    })
+    const networks = ['10.0.0.0/8', 'fd00::/8', '127.0.0.1/32', '::/0']
+    expect(
+      load(`webhooks: {allow_private: [${networks.map((network) => `"${network}"`).join(', ')}]}`).webhooks,
+    ).toMatchObject({
+      allowPrivate: networks,
+    })
+  })
+
+  it.each(['10.0.0.0', '10.0.0.0/33', 'fd00::/129', 'example.com/8', '10.0.0/8', 'fe80::1%eth0/64', '10.0.0.0/-1'])(
+    'know no network %s',
+    (network) => {
+      const [fault] = faultsOf(`webhooks: {allow_private: ["10.0.0.0/8", "${network}"]}`)
+      expect(fault).toContain('webhooks.allow_private[1]')
+      expect(fault).toContain('a network such as 10.0.0.0/8')
+    },
+  )
+
+  it.each([
+    ['webhooks: {allow_private: sometimes}', /allow_private.*true or false/],
+    ['webhooks: {ports: [0]}', /ports\[0\]/],
+    ['webhooks: {timeout_s: 0}', /timeout_s/],
+    ['webhooks: {max_attempts: 21}', /max_attempts/],
+    ['webhooks: {allow_privat: true}', /did you mean "allow_private"/],
+  ])('are checked: %s', (text, fault) => {
+    expect(faultsOf(text).join('\n')).toMatch(fault)
+  })
+})

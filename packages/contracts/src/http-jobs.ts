@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { ChatMessage, Metadata } from './http-openai.ts'
+import { WebhookRequest } from './http-webhooks.ts'
 import { jobTypes, tiers } from './job.ts'
 import { jobStatuses } from './job-state.ts'
 
@@ -40,10 +41,25 @@ export const SubmitJobRequest = Type.Object(
     start_within_s: Type.Optional(seconds),
     finish_within_s: Type.Optional(seconds),
     metadata: Type.Optional(Metadata),
+    webhook: Type.Optional(WebhookRequest),
   },
   closed,
 )
 export type SubmitJobRequest = Static<typeof SubmitJobRequest>
+
+const mostJobsAtOnce = 1_000
+
+export const SubmitJobsRequest = Type.Object(
+  {
+    jobs: Type.Array(SubmitJobRequest, {
+      minItems: 1,
+      maxItems: mostJobsAtOnce,
+      description: 'All are accepted, or none.',
+    }),
+  },
+  closed,
+)
+export type SubmitJobsRequest = Static<typeof SubmitJobsRequest>
 
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
@@ -64,6 +80,7 @@ export const JobView = Type.Object({
   object: Type.Literal('job'),
   type: Type.Enum([...jobTypes]),
   status: Type.Enum([...jobStatuses]),
+  retry_of: nullable(Type.String({ description: 'The job that this one runs again.' })),
   model: Type.String(),
   created_at: Type.Number({ description: 'Unix time in seconds, with milliseconds as the fraction.' }),
   queue: nullable(
@@ -121,6 +138,9 @@ export const JobList = Type.Object({
   next: nullable(Type.String({ description: 'Pass as `after` for the next page.' })),
 })
 
+/** Unix seconds of a time in a query: up to the year 9999. */
+const unixTime = Type.Number({ minimum: 0, maximum: 253_402_300_799 })
+
 export const ListJobsQuery = Type.Object(
   {
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
@@ -129,10 +149,33 @@ export const ListJobsQuery = Type.Object(
     type: Type.Optional(Type.Enum([...jobTypes])),
     model: Type.Optional(Type.String({ maxLength: 256 })),
     class: Type.Optional(Type.String({ maxLength: 256 })),
+    created_after: Type.Optional(unixTime),
+    created_before: Type.Optional(unixTime),
   },
+  {
+    ...closed,
+    // `metadata[doc]=42`, several at once.
+    patternProperties: { '^metadata\\[.{1,64}\\]$': Type.String({ maxLength: 512 }) },
+  },
+)
+/** Beside these: `metadata[<key>]`, each a text. */
+export type ListJobsQuery = Static<typeof ListJobsQuery>
+
+/** `POST /v1/jobs/{id}/events-url`. */
+export const EventsUrlRequest = Type.Object(
+  { expires_in_s: Type.Optional(Type.Integer({ minimum: 1, maximum: 3600, default: 300 })) },
   closed,
 )
-export type ListJobsQuery = Static<typeof ListJobsQuery>
+export type EventsUrlRequest = Static<typeof EventsUrlRequest>
+
+export const EventsUrl = Type.Object({
+  url: Type.String({ description: 'For `EventSource`: it needs no header.' }),
+  expires_at: Type.Integer({ description: 'Unix time in seconds. Nothing is opened after it; what is open goes on.' }),
+})
+export type EventsUrl = Static<typeof EventsUrl>
+
+/** The answer to several jobs at once. */
+export const AcceptedJobs = Type.Object({ object: Type.Literal('list'), data: Type.Array(JobView) })
 
 export const CancelResponse = Type.Object({
   id: Type.String(),

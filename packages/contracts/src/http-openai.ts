@@ -1,68 +1,118 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
+import { ChatMessage, either, orNull, toolFields, unsupported } from './http-chat-parts.ts'
 import { ModelDescription } from './http-model-list.ts'
 
+export { ChatMessage } from './http-chat-parts.ts'
+
 /**
- * Bodies of the OpenAI-compatible routes (https://platform.openai.com/docs/api-reference). Only what inferq reads is
- * described; every other field is passed to the upstream as it came, so `additionalProperties` stays open.
+ * Bodies of the OpenAI-compatible routes (https://platform.openai.com/docs/api-reference). What OpenAI documents is held
+ * to what they say; every other field is passed to the upstream as it came, so `additionalProperties` stays open. What
+ * several fields say together is looked over by `requestFault`.
  */
 const modelName = Type.String({
   minLength: 1,
   maxLength: 256,
   description: 'Public name of a model, see GET /v1/models.',
 })
-const openObject = { additionalProperties: true } as const
-
-const contentPart = Type.Object({ type: Type.String({ minLength: 1 }) }, openObject)
-const content = Type.Union([Type.String(), Type.Array(contentPart, { minItems: 1 }), Type.Null()])
-
-export const ChatMessage = Type.Object(
-  {
-    role: Type.Enum(['developer', 'system', 'user', 'assistant', 'tool', 'function']),
-    content: Type.Optional(content),
-    name: Type.Optional(Type.String({ maxLength: 256 })),
-    tool_call_id: Type.Optional(Type.String({ maxLength: 256 })),
-    tool_calls: Type.Optional(Type.Array(Type.Object({}, openObject))),
-  },
-  openObject,
-)
-
-const stop = Type.Union([Type.String(), Type.Array(Type.String(), { maxItems: 4 }), Type.Null()])
-const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
-const tokenCount = nullable(Type.Integer({ minimum: 1, maximum: 10_000_000 }))
-
-const sampling = {
-  temperature: Type.Optional(nullable(Type.Number({ minimum: 0, maximum: 2 }))),
-  top_p: Type.Optional(nullable(Type.Number({ minimum: 0, maximum: 1 }))),
-  presence_penalty: Type.Optional(nullable(Type.Number({ minimum: -2, maximum: 2 }))),
-  frequency_penalty: Type.Optional(nullable(Type.Number({ minimum: -2, maximum: 2 }))),
-  n: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 128 }))),
-  seed: Type.Optional(nullable(Type.Integer())),
-  stop: Type.Optional(stop),
-  user: Type.Optional(Type.String({ maxLength: 512 })),
-  stream: Type.Optional(nullable(Type.Boolean())),
-  stream_options: Type.Optional(nullable(Type.Object({ include_usage: Type.Optional(Type.Boolean()) }, openObject))),
-  service_tier: Type.Optional(nullable(Type.Enum(['auto', 'default', 'flex', 'priority']))),
-  max_tokens: Type.Optional(tokenCount),
-}
+const open = { additionalProperties: true } as const
+const optional = <T extends TSchema>(schema: T) => Type.Optional(orNull(schema))
+const flag = optional(Type.Boolean())
+const tokenCount = Type.Integer({ minimum: 1, maximum: 10_000_000 })
 
 export const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
   maxProperties: 16,
 })
 
+const tagList = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 })
+
+/** OpenAI's metadata; clients of LiteLLM put their tags into it as a list. */
+const RequestMetadata = Type.Object(
+  { tags: Type.Optional(Type.Union([tagList, Type.String({ maxLength: 512 })])) },
+  {
+    maxProperties: 16,
+    propertyNames: { maxLength: 64 },
+    additionalProperties: Type.String({ maxLength: 512 }),
+  },
+)
+
+const seconds = Type.Number({ minimum: 0, maximum: 31_536_000 })
+
+/** LiteLLM's cache control. */
+const CacheControl = Type.Object(
+  {
+    'no-cache': Type.Optional(Type.Boolean({ description: 'Do not answer from the cache.' })),
+    'no-store': Type.Optional(Type.Boolean({ description: 'Do not keep the answer.' })),
+    ttl: Type.Optional(seconds),
+    's-maxage': Type.Optional(seconds),
+    namespace: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  },
+  { additionalProperties: false },
+)
+
+/** inferq's own: no upstream is told. */
+const own = {
+  cache: optional(CacheControl),
+  tags: optional(tagList),
+}
+
+const sampling = {
+  temperature: optional(Type.Number({ minimum: 0, maximum: 2 })),
+  top_p: optional(Type.Number({ minimum: 0, maximum: 1 })),
+  presence_penalty: optional(Type.Number({ minimum: -2, maximum: 2 })),
+  frequency_penalty: optional(Type.Number({ minimum: -2, maximum: 2 })),
+  logit_bias: optional(
+    Type.Object({}, { maxProperties: 2048, additionalProperties: Type.Number({ minimum: -100, maximum: 100 }) }),
+  ),
+  n: optional(Type.Integer({ minimum: 1, maximum: 128 })),
+  seed: optional(Type.Integer()),
+  stop: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { maxItems: 4 }), Type.Null()])),
+  user: optional(Type.String({ maxLength: 512 })),
+  stream: flag,
+  stream_options: optional(
+    Type.Object({ include_usage: flag, include_obfuscation: flag }, { ...open, description: 'Only with `stream`.' }),
+  ),
+  service_tier: optional(Type.Enum(['auto', 'default', 'flex', 'scale', 'priority', 'fast'])),
+  max_tokens: optional(tokenCount),
+  ...own,
+}
+
 export const ChatCompletionRequest = Type.Object(
   {
     model: modelName,
     messages: Type.Array(ChatMessage, { minItems: 1, maxItems: 10_000 }),
-    max_completion_tokens: Type.Optional(tokenCount),
-    tools: Type.Optional(Type.Array(Type.Object({ type: Type.String() }, openObject), { maxItems: 1024 })),
-    metadata: Type.Optional(nullable(Metadata)),
     ...sampling,
+    max_completion_tokens: optional(tokenCount),
+    ...toolFields,
+    logprobs: flag,
+    top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Only with `logprobs`.' })),
+    reasoning_effort: optional(Type.Enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])),
+    verbosity: optional(Type.Enum(['low', 'medium', 'high'])),
+    metadata: optional(RequestMetadata),
+    store: flag,
+    modalities: optional(
+      Type.Array(
+        Type.Unsafe(either({ const: 'audio' }, unsupported('audio output is not supported'), { enum: ['text'] })),
+      ),
+    ),
+    audio: Type.Optional(Type.Union([Type.Null(), unsupported('audio output is not supported')])),
+    prediction: optional(
+      Type.Object(
+        {
+          type: Type.Literal('content'),
+          content: Type.Union([Type.String(), Type.Array(Type.Object({}, open), { minItems: 1 })]),
+        },
+        open,
+      ),
+    ),
+    web_search_options: optional(Type.Object({}, open)),
+    prompt_cache_key: optional(Type.String({ maxLength: 512 })),
+    safety_identifier: optional(Type.String({ maxLength: 512 })),
   },
-  openObject,
+  open,
 )
 export type ChatCompletionRequest = Static<typeof ChatCompletionRequest>
 
-const tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
+const tokens = Type.Array(Type.Integer({ minimum: 0, maximum: 0xffff_ffff }), { minItems: 1 })
 
 export const TextCompletionRequest = Type.Object(
   {
@@ -74,8 +124,13 @@ export const TextCompletionRequest = Type.Object(
       Type.Array(tokens, { minItems: 1 }),
     ]),
     ...sampling,
+    logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
+    best_of: optional(Type.Integer({ minimum: 1, maximum: 20 })),
+    echo: flag,
+    suffix: optional(Type.String()),
+    metadata: optional(RequestMetadata),
   },
-  openObject,
+  open,
 )
 export type TextCompletionRequest = Static<typeof TextCompletionRequest>
 
@@ -84,15 +139,17 @@ export const EmbeddingsRequest = Type.Object(
     model: modelName,
     input: Type.Union([
       Type.String({ minLength: 1 }),
-      Type.Array(Type.String({ minLength: 1 }), { minItems: 1, maxItems: 2048 }),
+      Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
       tokens,
-      Type.Array(tokens, { minItems: 1, maxItems: 2048 }),
+      Type.Array(tokens, { minItems: 1 }),
     ]),
-    dimensions: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
-    encoding_format: Type.Optional(Type.Enum(['float', 'base64'])),
-    user: Type.Optional(Type.String({ maxLength: 512 })),
+    dimensions: optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
+    encoding_format: optional(Type.Enum(['float', 'base64'])),
+    user: optional(Type.String({ maxLength: 512 })),
+    metadata: optional(RequestMetadata),
+    ...own,
   },
-  openObject,
+  open,
 )
 export type EmbeddingsRequest = Static<typeof EmbeddingsRequest>
 

@@ -84,6 +84,8 @@ export interface JobSpec {
   readonly webhook?: JobWebhook
   /** The job that this one runs again. */
   readonly retryOf?: string
+  /** How long its log stays readable after the end, at least. In Redis alone: after a loss of Redis it is as for others. */
+  readonly keepLogMs?: number
 }
 
 export const webhookEvents = ['job.completed', 'job.failed', 'job.cancelled', 'job.expired'] as const
@@ -92,6 +94,8 @@ export type WebhookEvent = (typeof webhookEvents)[number]
 export interface JobWebhook {
   readonly url: string
   readonly events: readonly WebhookEvent[]
+  /** Where clients reach this installation, for the URLs of the job in the event. Absent: they are paths. */
+  readonly base?: string
 }
 
 /** One start of a job on a worker. Without `outcome` it still runs, or its worker was lost. */

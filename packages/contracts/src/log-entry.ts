@@ -103,6 +103,8 @@ export interface TokenUsage {
   readonly promptTokens: number
   readonly completionTokens: number
   readonly cachedTokens?: number
+  /** Of the prompt, written to the upstream's cache. */
+  readonly cacheWriteTokens?: number
   readonly reasoningTokens?: number
   readonly estimated?: true
 }

@@ -1,10 +1,12 @@
-import { createCipheriv, createDecipheriv, randomBytes, scryptSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scryptSync } from 'node:crypto'
 
 /** Closes what is secret of a model, for Postgres and Redis to keep. */
 export interface Sealer {
   /** Text that only the same secret opens, and only for this model. Throws without a secret. */
   seal(modelId: string, params: Readonly<Record<string, unknown>>): string
   open(modelId: string, sealed: string): Opened
+  /** A key of 32 bytes for something else, the same in every process with this secret (HKDF-SHA-256). Throws without a secret. */
+  deriveKey(purpose: string): Buffer
 }
 
 export type Opened =
@@ -23,7 +25,8 @@ const tagBytes = 16
  */
 export function createSealer(secret: string | undefined): Sealer {
   let key: Buffer | undefined
-  const keyOf = (text: string): Buffer => {
+  const keyOf = (text: string | undefined): Buffer => {
+    if (text === undefined) throw new Error('there is no key to seal with: set INFERQ_SALT_KEY or a master key')
     // N = 2^15, r = 8, p = 1: OWASP's second choice with less memory (32 MiB), some 60 ms once.
     key ??= scryptSync(text, 'inferq models', 32, { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 })
     return key
@@ -31,7 +34,6 @@ export function createSealer(secret: string | undefined): Sealer {
 
   return {
     seal(modelId, params) {
-      if (secret === undefined) throw new Error('there is no key to seal with: set INFERQ_SALT_KEY or a master key')
       const iv = randomBytes(ivBytes)
       const cipher = createCipheriv(algorithm, keyOf(secret), iv, { authTagLength: tagBytes }).setAAD(aad(modelId))
       const closed = Buffer.concat([cipher.update(JSON.stringify(params), 'utf8'), cipher.final()])
@@ -53,6 +55,10 @@ export function createSealer(secret: string | undefined): Sealer {
         // The tag does not fit: another key, another model's text, or damage. Node does not tell which.
         return { kind: 'refused', reason: 'sealed with another key, or damaged' }
       }
+    },
+    deriveKey(purpose) {
+      // What the key signs gets around: behind scrypt a weak secret is not found by trying.
+      return Buffer.from(hkdfSync('sha256', keyOf(secret), 'inferq', purpose, 32))
     },
   }
 }

@@ -32,6 +32,15 @@ describe('sealed parameters', () => {
     expect(() => createSealer(undefined).seal('m', params)).toThrow('INFERQ_SALT_KEY')
   })
 
+  it('come with keys for other things: the same everywhere with this secret, others for others', () => {
+    const key = sealer.deriveKey('urls')
+    expect(key).toHaveLength(32)
+    expect(createOpener().deriveKey('urls')).toEqual(key)
+    expect(sealer.deriveKey('other')).not.toEqual(key)
+    expect(createSealer('another').deriveKey('urls')).not.toEqual(key)
+    expect(() => createSealer(undefined).deriveKey('urls')).toThrow('INFERQ_SALT_KEY')
+  })
+
   it('are refused when a character of them is changed, and nothing else opens either', () => {
     const sealed = sealer.seal('m', params)
     fc.assert(

@@ -1,3 +1,4 @@
+import { withoutMarks } from './claude-fields.ts'
 import { isObject, isVoid, type JsonObject, refused } from './json.ts'
 import { toOllamaMessages } from './ollama-messages.ts'
 import type { Upstream } from './port.ts'
@@ -140,8 +141,9 @@ function thinkOf(request: JsonObject): unknown {
 
 /** Ollama cannot be made to call a tool; a named one is at least the only one it sees. */
 function toolsOf(request: JsonObject): unknown[] | undefined {
-  const { tools, tool_choice: choice } = request
-  if (!Array.isArray(tools) || tools.length === 0 || choice === 'none') return undefined
+  const { tools: given, tool_choice: choice } = request
+  if (!Array.isArray(given) || given.length === 0 || choice === 'none') return undefined
+  const tools = given.map(withoutMarks)
   const named = isObject(choice) && isObject(choice['function']) ? choice['function']['name'] : undefined
   if (named === undefined) return tools
   const chosen = tools.filter(

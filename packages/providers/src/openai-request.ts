@@ -1,15 +1,14 @@
 import type { ProviderQuirks } from '@inferq/config'
+import { withoutClaudeFields } from './claude-fields.ts'
 import { messagesForRest, requestForRest } from './continuation.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { quirksOf, takesStreamOptions } from './openai-address.ts'
+import { ownFields, removeOwnFields } from './own-fields.ts'
 import type { Upstream } from './port.ts'
 import { missingDefaults } from './request-defaults.ts'
 
-/**
- * Fields inferq acts on itself. `service_tier` is our priority band: passed on, it would buy a tier at the upstream or be
- * refused by it; an operator who wants one there puts it into `defaults`.
- */
-const ownFields: readonly string[] = ['cache', 'service_tier']
+/** Fields of Anthropic's API that OpenAI refuses, and that only ask how much to think. */
+const unknownToOpenAI: readonly string[] = ['thinking']
 
 type BodyUpstream = Pick<Upstream, 'provider' | 'model' | 'baseUrl' | 'defaults' | 'credentials'>
 
@@ -31,8 +30,9 @@ export function openAIBody(upstream: BodyUpstream, request: Readonly<JsonObject>
   const defaults = upstream.defaults ?? {}
   const quirks = quirksOf(upstream.provider)
   const asked = given === undefined ? request : requestForRest(request, defaults, given)
-  const body: JsonObject = { ...asked }
-  for (const field of ownFields) delete body[field]
+  const body: JsonObject = quirks.keepsClaudeFields ? { ...asked } : withoutClaudeFields(asked)
+  if (isOpenAIItself(upstream)) for (const field of unknownToOpenAI) delete body[field]
+  removeOwnFields(body)
   Object.assign(body, missingDefaults(asked, defaults, ownFields))
   body['model'] = options.model ?? upstream.model
   delete body['stream']
@@ -94,6 +94,11 @@ function rename(body: JsonObject, name: string, theirs: string): void {
 function without(message: unknown, fields: readonly string[]): unknown {
   if (!isObject(message) || !fields.some((field) => field in message)) return message
   return Object.fromEntries(Object.entries(message).filter(([name]) => !fields.includes(name)))
+}
+
+/** Under its name there may be any server with a base URL of its own. */
+function isOpenAIItself({ provider, baseUrl }: BodyUpstream): boolean {
+  return provider === 'azure' || (provider === 'openai' && new URL(baseUrl).hostname === 'api.openai.com')
 }
 
 /** How many choices the request asks for. */

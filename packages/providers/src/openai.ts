@@ -4,6 +4,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import { CompletionState } from './completion-state.ts'
 import { cutEcho, givenText, withoutEcho } from './continuation.ts'
 import { secretsOf } from './credentials.ts'
+import { embeddingsAsAsked, withEmbeddingUsage } from './embedding-list.ts'
 import { type AnswerReader, interrupted } from './exchange.ts'
 import { isFailure, parseFailure, toError } from './failure.ts'
 import { createHttpClient } from './http-client.ts'
@@ -21,7 +22,7 @@ import type {
   Upstream,
 } from './port.ts'
 import { probe } from './probe.ts'
-import { createTokenTally, parseUsage, settleUsage } from './usage.ts'
+import { createTokenTally, parseUsage, settleUsage, withUsage } from './usage.ts'
 
 // One event may hold an image; no honest one is longer. In UTF-16 units.
 const maxEventLength = 32 * 1024 * 1024
@@ -73,10 +74,9 @@ export function createOpenAIProvider(upstream: Upstream, dependencies: ProviderD
     })
     const result = parseUpstreamObject(answer)
     throwIfFailure(result, secrets)
-    if (!Array.isArray(result['data']) || result['data'].length !== inputsAsked(call.request)) {
-      throw malformed('The upstream did not send one embedding for each input.')
-    }
-    return { result, usage: embeddingUsage(result, call.request) }
+    const asked = embeddingsAsAsked(result, call.request['encoding_format'], inputsAsked(call.request))
+    const usage = embeddingUsage(result, call.request)
+    return { result: withEmbeddingUsage(asked, usage.promptTokens), usage }
   }
 
   const chat: Provider['chat'] = (call, sink) => complete('chat', call, sink)
@@ -163,10 +163,11 @@ function wholeOutcome(
     for (const choice of choices) if (isObject(choice)) tally.addDeep(choice['message'] ?? choice['text'])
     return tally.total()
   }
+  const usage = settleUsage(parseUsage(result['usage']), request, outputTokens)
   return {
-    result,
+    result: withUsage(result, usage),
     ...(typeof finishReason === 'string' ? { finishReason } : {}),
-    usage: settleUsage(parseUsage(result['usage']), request, outputTokens),
+    usage,
   }
 }
 

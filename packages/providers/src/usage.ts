@@ -12,6 +12,7 @@ export interface ReportedUsage {
   readonly promptTokens?: number
   readonly completionTokens?: number
   readonly cachedTokens?: number
+  readonly cacheWriteTokens?: number
   readonly reasoningTokens?: number
 }
 
@@ -103,6 +104,18 @@ export function createTokenTally(): TokenTally {
     else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) addDeep(part)
   }
   return { add, addDeep, total: () => tokens + (pending === '' ? 0 : estimateTokenCount(pending)) }
+}
+
+/**
+ * A whole answer with a usage that is whole: where the upstream left out a count or the sum, what was settled stands in
+ * its place. What else the upstream says there stays.
+ */
+export function withUsage(result: Readonly<JsonObject>, usage: TokenUsage): JsonObject {
+  const { usage: said } = result
+  if (!isObject(said)) return { ...result, usage: toOpenAIUsage(usage) }
+  const names = ['prompt_tokens', 'completion_tokens', 'total_tokens']
+  if (names.every((name) => count(said[name]) !== undefined)) return result
+  return { ...result, usage: { ...said, ...toOpenAIUsage(usage) } }
 }
 
 /** A usage in OpenAI's shape. */

@@ -226,6 +226,44 @@ describe('what a client asks for beside the messages', () => {
     expect(bedrock.body.system).toEqual([{ text: 'Long.' }, { cachePoint: { type: 'default' } }])
   })
 
+  it('is the mark of the cache wherever Anthropic takes one, and that a tool failed', async () => {
+    const control = { cache_control: { type: 'ephemeral' } }
+    const called = { id: 'call_1', type: 'function', function: { name: 'look', arguments: '{}' }, ...control }
+    const { body } = await sent('anthropic', {
+      tools: [{ type: 'function', function: { name: 'look', parameters: { type: 'object' } }, ...control }],
+      messages: [
+        { role: 'user', content: 'Look.' },
+        { role: 'assistant', content: [{ type: 'text', text: 'I will.', ...control }], tool_calls: [called] },
+        { role: 'tool', tool_call_id: 'call_1', content: 'It is dark.', is_error: true, ...control },
+      ],
+    })
+    expect(body.tools).toMatchObject([{ name: 'look', ...control }])
+    expect(body.messages[1].content).toMatchObject([
+      { type: 'text', ...control },
+      { type: 'tool_use', ...control },
+    ])
+    expect(body.messages[2].content).toEqual([
+      { type: 'tool_result', tool_use_id: 'call_1', content: 'It is dark.', is_error: true, ...control },
+    ])
+  })
+
+  it('is an effort in Anthropic’s own words, which asks nobody to think', async () => {
+    const hi = { messages: [{ role: 'user', content: 'Hi' }], reasoning_effort: 'low' }
+    const asked = { ...hi, output_config: { effort: 'low' } }
+    const over = { model: 'claude-opus-4-8' }
+    const { body } = await sent('anthropic', asked, over)
+    expect(body).toMatchObject({ output_config: { effort: 'low' } })
+    expect(body).not.toHaveProperty('thinking')
+    const schema = { type: 'object', properties: {}, additionalProperties: false }
+    const format = { type: 'json_schema', json_schema: { name: 'a', schema } }
+    const formatted = await sent('anthropic', { ...asked, response_format: format }, over)
+    expect(formatted.body.output_config).toMatchObject({ effort: 'low', format: { type: 'json_schema' } })
+    for (const wire of ['gemini', 'cohere'] as const) {
+      const { body: other } = await sent(wire, { ...asked, cache_control: { type: 'ephemeral' } })
+      expect(JSON.stringify(other)).not.toMatch(/output_config|cache_control/)
+    }
+  })
+
   it('is thinking and thought signatures of an earlier answer, given back', async () => {
     const turn = (message: Record<string, unknown>) => [
       { role: 'user', content: 'Go' },

@@ -13,6 +13,14 @@ export interface BullData {
  */
 const priorityOfTier: Readonly<Record<Tier, number>> = { priority: 1, default: 700_000, flex: 1_400_000 }
 
+/** BullMQ's score of a waiting job: its priority, then the order of arrival in the lower 32 bits. */
+const scoresOfPriority = 2 ** 32
+
+/** The scores (from, and below) of those who wait in each tier's band. */
+export const bandScores: readonly (readonly [from: number, below: number])[] = Object.values(priorityOfTier).map(
+  (priority) => [priority * scoresOfPriority, (priority + 1) * scoresOfPriority],
+)
+
 /** Redeliveries after a processor that threw. Far above the bound of tries, which ends a job with an outcome first. */
 const redeliveries = 1_000
 const redeliveryDelayMs = 1_000

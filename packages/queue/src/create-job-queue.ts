@@ -1,8 +1,9 @@
-import { InferqError, type RedisKeys } from '@inferq/contracts'
+import type { RedisKeys } from '@inferq/contracts'
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { type BullData, bullId, bullOptions } from './bull-jobs.ts'
+import { type BullData, bandScores, bullId, bullOptions } from './bull-jobs.ts'
 import type { CancelBroadcast, JobQueue } from './job-queue.ts'
+import { toUnavailable } from './unavailable.ts'
 
 export interface JobQueueOptions {
   /** Commands only. Without an offline queue, so that a producer hears at once that Redis is away. */
@@ -70,6 +71,22 @@ export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue 
       }
     },
 
+    async oldestAt(modelClass) {
+      const queue = queueOf(modelClass)
+      // Within a band it is the order of arrival that decides: its first is its oldest.
+      const heads = await Promise.all(
+        bandScores.map(([from, below]) =>
+          redis.zrange(queue.toKey('prioritized'), from, `(${below}`, 'BYSCORE', 'LIMIT', 0, 1),
+        ),
+      ).catch(toUnavailable)
+      const times = await Promise.all(heads.flat().map((id) => redis.hget(queue.toKey(id), 'timestamp'))).catch(
+        toUnavailable,
+      )
+      // One may have been taken between the two looks.
+      const known = times.filter((time) => time !== null).map(Number)
+      return known.length === 0 ? null : Math.min(...known)
+    },
+
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.close()))
       queues.clear()
@@ -84,11 +101,4 @@ export function createCancelBroadcast({ redis, keys }: Pick<JobQueueOptions, 're
       await redis.publish(keys.cancellations(), jobId).catch(toUnavailable)
     },
   }
-}
-
-function toUnavailable(cause: unknown): never {
-  throw new InferqError(
-    { code: 'service_unavailable', message: 'The queue is not available.', retryAfterSeconds: 1 },
-    { cause },
-  )
 }

@@ -28,6 +28,8 @@ export interface JobQueue {
   /** Takes a waiting job out. */
   remove(reference: Pick<JobReference, 'jobId' | 'hop' | 'class'>): Promise<RemoveResult>
   depth(modelClass: string): Promise<QueueDepth>
+  /** When the oldest job that waits (a delayed one does not) came into this queue, ms epoch; null when none waits. */
+  oldestAt(modelClass: string): Promise<number | null>
   close(): Promise<void>
 }
 

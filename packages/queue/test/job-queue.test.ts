@@ -75,6 +75,25 @@ describe('the line', () => {
     expect(await queue.position(priority)).toBeNull()
   })
 
+  it('knows since when the oldest of those who wait has waited, whatever its tier', async () => {
+    const oldestAt = () => queue.oldestAt('llama3.1:8b')
+    expect(await oldestAt()).toBeNull()
+    await queue.enqueue(reference(), 60_000)
+    expect(await oldestAt()).toBeNull()
+    const before = Date.now()
+    const [oldest, younger] = [reference({ tier: 'flex' }), reference({ tier: 'priority' })]
+    await queue.enqueue(oldest)
+    const since = await oldestAt()
+    expect(since).toBeGreaterThanOrEqual(before)
+    await until(() => Date.now() > (since ?? 0))
+    await queue.enqueue(younger)
+    expect(await oldestAt()).toBe(since)
+    await queue.remove(oldest)
+    expect(await oldestAt()).toBeGreaterThan(since ?? 0)
+    await queue.remove(younger)
+    expect(await oldestAt()).toBeNull()
+  })
+
   it('takes a job once however often it is added while it is there', async () => {
     const job = reference()
     await Promise.all([queue.enqueue(job), queue.enqueue(job), queue.enqueue(job)])

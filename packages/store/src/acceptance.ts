@@ -2,7 +2,7 @@ import type { JobSpec } from '@inferq/contracts'
 import { createBatcher } from './batcher.ts'
 import type { Database } from './database.ts'
 import { isRowFault } from './errors.ts'
-import { cleanText, jsonbText, jsonText } from './postgres-text.ts'
+import { cleanText, cleanTextOrNull, jsonbText, jsonText } from './postgres-text.ts'
 import { rowsInput, toTimestamp } from './rows-input.ts'
 import type { Store } from './store.ts'
 
@@ -44,9 +44,9 @@ async function insertJobs(database: Database, specs: readonly JobSpec[], relayAf
     name: 'insert-accepted',
     text: `
       insert into jobs (id, type, operation, mode, tier, owner, model, class, status, stream, keep_result, request_id,
-        metadata, candidates, route, cascade_check, request, created_at, start_by, finish_by, relay_at)
+        metadata, candidates, route, cascade_check, webhook, request, retry_of, created_at, start_by, finish_by, relay_at)
       select id, type, operation, mode, tier, owner, model, class, 'queued', stream, keep_result, request_id,
-        metadata::jsonb, candidates::jsonb, route::jsonb, cascade_check::jsonb, request::json, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
+        metadata::jsonb, candidates::jsonb, route::jsonb, cascade_check::jsonb, webhook::jsonb, request::json, retry_of, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
         ${toTimestamp('finish_by')}, now() + ${relayAfterMs} * interval '1 millisecond'
       from ${input.from}
       on conflict (id) do nothing`,
@@ -70,7 +70,9 @@ const inputTypes = {
   candidates: 'text',
   route: 'text',
   cascade_check: 'text',
+  webhook: 'text',
   request: 'text',
+  retry_of: 'text',
   created_at: 'float8',
   start_by: 'float8',
   finish_by: 'float8',
@@ -93,7 +95,9 @@ function toInput(spec: JobSpec): Readonly<Record<keyof typeof inputTypes, unknow
     candidates: jsonbText(spec.candidates),
     route: jsonbText(spec.route),
     cascade_check: jsonbText(spec.cascade),
+    webhook: jsonbText(spec.webhook),
     request: jsonText(spec.request),
+    retry_of: cleanTextOrNull(spec.retryOf),
     created_at: spec.createdAt,
     start_by: spec.startBy,
     finish_by: spec.finishBy,

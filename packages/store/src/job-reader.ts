@@ -1,14 +1,24 @@
-import { InferqError } from '@inferq/contracts'
+import { InferqError, type JobSpec } from '@inferq/contracts'
 import type { Database } from './database.ts'
+import { cleanTextOrNull, jsonbText } from './postgres-text.ts'
 import { toTimestamp } from './rows-input.ts'
 import type { JobListQuery, JobLookup, JobPage, Store } from './store.ts'
-import { type JobRow, jobColumns, type StoredJob, toStoredJob } from './stored-job.ts'
+import {
+  type JobRow,
+  jobColumns,
+  type SpecRow,
+  type StoredJob,
+  specColumns,
+  toJobSpec,
+  toStoredJob,
+} from './stored-job.ts'
 
 /** What ingress reads for clients: always within one owner. */
-export function createJobReader(database: Database): Pick<Store, 'getJob' | 'listJobs'> {
+export function createJobReader(database: Database): Pick<Store, 'getJob' | 'listJobs' | 'endedSpec'> {
   return {
     getJob: (jobId, owner) => getJob(database, jobId, owner),
     listJobs: (owner, query) => listJobs(database, owner, query),
+    endedSpec: (jobId, owner) => endedSpec(database, jobId, owner),
   }
 }
 
@@ -29,6 +39,17 @@ async function getJob(database: Database, jobId: string, owner: string): Promise
   return { kind: row.billed ? 'gone' : 'unknown' }
 }
 
+async function endedSpec(database: Database, jobId: string, owner: string): Promise<JobSpec | null> {
+  const [row] = await database.run<SpecRow>({
+    name: 'ended-spec',
+    text: `
+      select ${specColumns} from jobs
+      where id = $1 and owner = $2 and status in ('failed', 'cancelled', 'expired') and request is not null`,
+    values: [jobId, owner],
+  })
+  return row === undefined ? null : toJobSpec(row)
+}
+
 async function listJobs(database: Database, owner: string, query: JobListQuery): Promise<JobPage> {
   const after = query.after === undefined ? null : parseCursor(query.after)
   const rows = await database.run<JobRow>({
@@ -42,6 +63,9 @@ async function listJobs(database: Database, owner: string, query: JobListQuery):
         and ($6::text is null or j.type = $6)
         and ($7::text is null or j.model = $7)
         and ($8::text is null or j.class = $8)
+        and ($9::jsonb is null or j.metadata @> $9::jsonb)
+        and ($10::float8 is null or j.created_at > ${toTimestamp('$10::float8')})
+        and ($11::float8 is null or j.created_at < ${toTimestamp('$11::float8')})
       order by j.created_at desc, j.id desc
       limit $2`,
     values: [
@@ -51,8 +75,11 @@ async function listJobs(database: Database, owner: string, query: JobListQuery):
       after?.id ?? null,
       query.status ?? null,
       query.type ?? null,
-      query.model ?? null,
-      query.class ?? null,
+      cleanTextOrNull(query.model),
+      cleanTextOrNull(query.class),
+      jsonbText(query.metadata),
+      query.createdAfter ?? null,
+      query.createdBefore ?? null,
     ],
   })
   const jobs = rows.slice(0, query.limit).map(toStoredJob)

@@ -21,6 +21,17 @@ export async function commitOutcomes(
   const { starts, ends } = firstOfEach(messages)
   const rejected: RejectedOutcome[] = []
   const ended: EndMessage[] = []
+  let deliveries = 0
+
+  const record = async (part: readonly EndMessage[]): Promise<void> => {
+    const recorded = new Map((await recordEnds(database, part)).map(({ id, told }) => [id, told]))
+    for (const message of part) {
+      const told = recorded.get(message.jobId)
+      if (told === undefined) continue
+      ended.push(message)
+      if (told) deliveries++
+    }
+  }
 
   await recordByHalves(
     starts,
@@ -29,26 +40,22 @@ export async function commitOutcomes(
       rejected.push({ message, reason })
     },
   )
-  await recordByHalves(
-    ends,
-    async (part) => {
-      const recorded = new Set(await recordEnds(database, part))
-      ended.push(...part.filter((message) => recorded.has(message.jobId)))
-    },
-    async (message, reason) => {
-      log.error({ jobId: message.jobId, reason }, 'outcome-refused')
-      await recordByHalves(
-        [withoutContent(message)],
-        async (part) => {
-          if ((await recordEnds(database, part)).length > 0) ended.push(message)
-        },
-        () => {
-          rejected.push({ message, reason })
-        },
-      )
-    },
-  )
-  return { ended, rejected }
+  await recordByHalves(ends, record, async (message, reason) => {
+    log.error({ jobId: message.jobId, reason }, 'outcome-refused')
+    await recordByHalves(
+      [withoutContent(message)],
+      async (part) => {
+        const [recorded] = await recordEnds(database, part)
+        if (recorded === undefined) return
+        ended.push(message)
+        if (recorded.told) deliveries++
+      },
+      () => {
+        rejected.push({ message, reason })
+      },
+    )
+  })
+  return { ended, rejected, deliveries }
 }
 
 /** One start and one end at most of each job; a start whose end is here too has nothing left to say. Sorted: two controllers lock rows in the same order. */

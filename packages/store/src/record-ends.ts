@@ -3,14 +3,20 @@ import type { Database } from './database.ts'
 import { cleanText, cleanTextOrNull, jsonbText, jsonText } from './postgres-text.ts'
 import { rowsInput, toTimestamp } from './rows-input.ts'
 
+/** A job that ended here, and whether somebody is to be told. */
+export interface RecordedEnd {
+  readonly id: string
+  readonly told: boolean
+}
+
 /**
- * Ends the rows that have not ended, makes those of interactive jobs, and bills each that ended here, with what each of
- * its attempts cost. Gives their ids.
+ * Ends the rows that have not ended, makes those of interactive jobs, bills each that ended here, with what each of its
+ * attempts cost, and makes the deliveries to those who are to be told.
  */
-export async function recordEnds(database: Database, ends: readonly EndMessage[]): Promise<readonly string[]> {
+export async function recordEnds(database: Database, ends: readonly EndMessage[]): Promise<readonly RecordedEnd[]> {
   const input = rowsInput(inputTypes, ends.map(toInput))
   const costs = rowsInput(costTypes, ends.flatMap(toCosts), { name: 'cost', firstParameter: input.values.length + 1 })
-  const rows = await database.run<{ readonly id: string }>({
+  return database.run<RecordedEnd>({
     name: 'record-ends',
     text: `
       with input as materialized (
@@ -26,9 +32,10 @@ export async function recordEnds(database: Database, ends: readonly EndMessage[]
           status = excluded.status, class = excluded.class, attempts = excluded.attempts, deployment = excluded.deployment,
           error = excluded.error, finish_reason = excluded.finish_reason, result = excluded.result,
           started_at = coalesce(job.started_at, excluded.started_at), first_token_at = excluded.first_token_at,
-          route = coalesce(job.route, excluded.route), ended_at = excluded.ended_at, enqueued_at = coalesce(job.enqueued_at, now()), request = null
+          route = coalesce(job.route, excluded.route), ended_at = excluded.ended_at, enqueued_at = coalesce(job.enqueued_at, now()),
+          request = case when excluded.status = 'completed' then null else job.request end
         where job.status in ('queued', 'in_progress')
-        returning id
+        returning id, owner as told_owner, status as end_status, webhook, ended_at as end_at
       ), billed as (
         insert into usage (job_id, owner, type, model, requested_model, class, deployment, prompt_tokens, completion_tokens,
           cached_tokens, reasoning_tokens, estimated, cost_nano_usd, at)
@@ -42,11 +49,17 @@ export async function recordEnds(database: Database, ends: readonly EndMessage[]
           cost.cost_nano_usd, cost.outcome, ${toTimestamp('cost.at')}
         from ${costs.from} join ended on ended.id = cost.job_id
         on conflict (job_id, attempt) do nothing
+      ), told as (
+        insert into webhook_deliveries (id, job_id, owner, event, url, host, base, created_at)
+        select 'whd_' || regexp_replace(id, '^job_', ''), id, told_owner, 'job.' || end_status, webhook ->> 'url',
+          coalesce(substring(webhook ->> 'url' from '^[a-z]+://([^/?#]+)'), ''), webhook ->> 'base', end_at
+        from ended where webhook -> 'events' ? ('job.' || end_status)
+        on conflict (id) do nothing
+        returning job_id
       )
-      select id from ended`,
+      select id, job_id is not null as told from ended left join told on told.job_id = ended.id`,
     values: [...input.values, ...costs.values],
   })
-  return rows.map(({ id }) => id)
 }
 
 const inputTypes = {

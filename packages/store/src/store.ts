@@ -1,13 +1,21 @@
 import type { EndMessage, JobSpec, JobStatus, JobType, OutcomeMessage } from '@inferq/contracts'
 import type { Log } from '@inferq/runtime'
 import { createAcceptance } from './acceptance.ts'
+import { type BatchRun, createBatchRun } from './batch-run.ts'
+import { type BatchWork, createBatchWork } from './batch-work.ts'
+import { type BatchTable, createBatchTable } from './batches.ts'
 import { createDatabase } from './database.ts'
+import { createFileTable, type FileTable } from './files.ts'
+import { type ClaimResult, createIdempotencyKeys, type IdempotencyClaim } from './idempotency.ts'
 import { createJobReader } from './job-reader.ts'
 import { migrate, readMigrations } from './migrate.ts'
 import { createModelTable, type NewModel, type StoredModels } from './models.ts'
 import { commitOutcomes } from './outcome-commit.ts'
+import { createResponseTable, type ResponseStore } from './responses.ts'
 import type { StoredJob } from './stored-job.ts'
 import { createUpkeep } from './upkeep.ts'
+import { createWebhookDeliveries, type WebhookDeliveryStore } from './webhook-deliveries.ts'
+import { createWebhookSecretTable, type WebhookSecretStore } from './webhook-secrets.ts'
 
 export interface StoreOptions {
   /** `postgres://user:password@host:port/database`; a unix socket is `?host=/directory`. */
@@ -25,7 +33,14 @@ export interface StoreOptions {
  * The record of truth. Every method throws InferqError `service_unavailable` when Postgres does not answer (the statement
  * may have been done then; each is safe to repeat), and `internal_error` when it refuses.
  */
-export interface Store {
+export interface Store
+  extends ResponseStore,
+    WebhookDeliveryStore,
+    WebhookSecretStore,
+    FileTable,
+    BatchTable,
+    BatchWork,
+    BatchRun {
   /** Brings the schema forward to this code. Any number of processes may call it at once. Gives what it applied. */
   migrate(): Promise<readonly number[]>
   /** Resolves when Postgres answers. */
@@ -44,6 +59,8 @@ export interface Store {
   getJob(jobId: string, owner: string): Promise<JobLookup>
   /** Newest first. Throws `invalid_value` for an `after` that no list gave. */
   listJobs(owner: string, query: JobListQuery): Promise<JobPage>
+  /** All it takes to run a job again that failed, expired or was cancelled; null for others, and when its request is dropped. */
+  endedSpec(jobId: string, owner: string): Promise<JobSpec | null>
 
   // Recording
   /** Records starts and ends. Idempotent, in any order. Rejects without having recorded only when Postgres is away. */
@@ -64,8 +81,29 @@ export interface Store {
   openSpecs(jobIds: readonly string[]): Promise<readonly JobSpec[]>
   /** Jobs that were lost and are in their queues again: queued, as if just enqueued. */
   markRequeued(jobIds: readonly string[]): Promise<void>
-  /** Deletes jobs that ended before `endedBefore` (ms), at most `limit`; gives how many. Their usage stays. */
+  /**
+   * Deletes jobs that ended before `endedBefore` (ms), at most `limit`; gives how many. Their usage stays, and so do jobs
+   * whose end somebody is still to be told of.
+   */
   deleteEnded(options: { readonly endedBefore: number; readonly limit: number }): Promise<number>
+  /** Drops the requests of jobs that ended before `endedBefore` (ms), at most `limit`; gives how many. */
+  dropRequests(options: { readonly endedBefore: number; readonly limit: number }): Promise<number>
+
+  // Idempotency keys
+  /** Makes the key this request's, unless it is taken by an earlier one that is younger than `keepMs`. */
+  claimIdempotencyKey(claim: IdempotencyClaim): Promise<ClaimResult>
+  /** What the key stood for has come to nothing: from now on for `to`. False: somebody else was faster. */
+  reclaimIdempotencyKey(move: {
+    readonly owner: string
+    readonly key: string
+    readonly from: string
+    readonly to: string
+    readonly leaseMs: number
+  }): Promise<boolean>
+  /** Nothing was made: the key is free again, if it still stands for `subjectId`. */
+  releaseIdempotencyKey(claim: Pick<IdempotencyClaim, 'owner' | 'key' | 'subjectId'>): Promise<void>
+  /** Deletes keys claimed before `createdBefore` (ms), at most `limit`; gives how many. */
+  deleteIdempotencyKeys(options: { readonly createdBefore: number; readonly limit: number }): Promise<number>
 
   // Models added at run time
   /** False: there is another with this id. */
@@ -96,6 +134,11 @@ export interface JobListQuery {
   readonly type?: JobType
   readonly model?: string
   readonly class?: string
+  /** All of these pairs. */
+  readonly metadata?: Readonly<Record<string, string>>
+  /** Accepted after, and before, this time (ms epoch); exclusive. */
+  readonly createdAfter?: number
+  readonly createdBefore?: number
 }
 
 export interface JobPage {
@@ -111,6 +154,8 @@ export interface CommitReport {
    * recorded it and its reply was lost.
    */
   readonly ended: readonly EndMessage[]
+  /** Webhook deliveries that came with them. */
+  readonly deliveries: number
   /** What Postgres will never take, with the reason. */
   readonly rejected: readonly RejectedOutcome[]
 }
@@ -140,7 +185,15 @@ export function createStore(options: StoreOptions): Store {
     ...acceptance.methods,
     ...createJobReader(database),
     ...createUpkeep(database),
+    ...createIdempotencyKeys(database),
     ...createModelTable(database),
+    ...createResponseTable(database),
+    ...createFileTable(database),
+    ...createBatchTable(database),
+    ...createBatchWork(database),
+    ...createBatchRun(database),
+    ...createWebhookDeliveries(database),
+    ...createWebhookSecretTable(database),
     commitOutcomes: (messages) => commitOutcomes(database, log, messages),
     close() {
       closed ??= acceptance.idle().then(() => database.close())

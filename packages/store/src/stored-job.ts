@@ -6,6 +6,7 @@ import type {
   JobSpec,
   JobStatus,
   JobType,
+  JobWebhook,
   Operation,
   RouteNote,
   Tier,
@@ -34,6 +35,8 @@ export interface StoredJob {
   readonly candidates: readonly Candidate[]
   /** Null: the model that was asked for, as it stood in the configuration. */
   readonly route: RouteNote | null
+  /** The job that this one runs again. */
+  readonly retryOf: string | null
   /** Known here only after the end. */
   readonly attempts: readonly AttemptRecord[]
   readonly createdAt: number
@@ -57,7 +60,7 @@ export interface StoredJob {
 /** The job's columns (`j`) and its bill's (`u`), without the request and the result: those may be large. */
 export const jobColumns = `
   j.id, j.type, j.operation, j.mode, j.tier, j.owner, j.model, j.class, j.status, j.keep_result, j.request_id, j.metadata,
-  j.candidates, j.route, j.attempts, j.created_at, j.start_by, j.finish_by, j.enqueued_at, j.started_at, j.first_token_at, j.ended_at,
+  j.candidates, j.route, j.retry_of, j.attempts, j.created_at, j.start_by, j.finish_by, j.enqueued_at, j.started_at, j.first_token_at, j.ended_at,
   j.deployment, j.error, j.finish_reason, u.prompt_tokens, u.completion_tokens, u.cached_tokens, u.reasoning_tokens,
   u.estimated, u.cost_nano_usd, u.model as served_model`
 
@@ -77,6 +80,7 @@ export interface JobRow {
   readonly metadata: Readonly<Record<string, string>>
   readonly candidates: readonly Candidate[] | null
   readonly route: RouteNote | null
+  readonly retry_of: string | null
   readonly attempts: readonly AttemptRecord[]
   readonly created_at: Date
   readonly start_by: Date | null
@@ -115,6 +119,7 @@ export function toStoredJob(row: JobRow): StoredJob {
     metadata: row.metadata,
     candidates: row.candidates ?? [],
     route: row.route,
+    retryOf: row.retry_of,
     attempts: row.attempts,
     createdAt: row.created_at.getTime(),
     startBy: toMs(row.start_by),
@@ -147,10 +152,10 @@ function toUsage(row: JobRow): TokenUsage | null {
   }
 }
 
-/** What it takes to run a job again. Only rows of asynchronous jobs that have not ended hold all of it. */
+/** What it takes to run a job again. Only rows of asynchronous jobs that have not completed hold all of it. */
 export const specColumns = `
-  id, type, operation, request, model, candidates, route, cascade_check, owner, tier, mode, stream, keep_result, created_at, start_by, finish_by,
-  metadata, request_id`
+  id, type, operation, request, model, candidates, route, cascade_check, webhook, owner, tier, mode, stream, keep_result, created_at, start_by, finish_by,
+  metadata, request_id, retry_of`
 
 export interface SpecRow {
   readonly id: string
@@ -161,6 +166,7 @@ export interface SpecRow {
   readonly candidates: readonly Candidate[]
   readonly route: RouteNote | null
   readonly cascade_check: CascadeCheck | null
+  readonly webhook: JobWebhook | null
   readonly owner: string
   readonly tier: Tier
   readonly mode: 'interactive' | 'async'
@@ -171,6 +177,7 @@ export interface SpecRow {
   readonly finish_by: Date
   readonly metadata: Readonly<Record<string, string>>
   readonly request_id: string
+  readonly retry_of: string | null
 }
 
 export function toJobSpec(row: SpecRow): JobSpec {
@@ -183,6 +190,7 @@ export function toJobSpec(row: SpecRow): JobSpec {
     candidates: row.candidates,
     ...(row.route === null ? {} : { route: row.route }),
     ...(row.cascade_check === null ? {} : { cascade: row.cascade_check }),
+    ...(row.webhook === null ? {} : { webhook: row.webhook }),
     owner: row.owner,
     tier: row.tier,
     mode: row.mode,
@@ -193,5 +201,6 @@ export function toJobSpec(row: SpecRow): JobSpec {
     finishBy: row.finish_by.getTime(),
     metadata: row.metadata,
     requestId: row.request_id,
+    ...(row.retry_of === null ? {} : { retryOf: row.retry_of }),
   }
 }

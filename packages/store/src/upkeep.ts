@@ -3,7 +3,10 @@ import { toTimestamp } from './rows-input.ts'
 import type { Store } from './store.ts'
 import { type JobRow, jobColumns, type SpecRow, specColumns, toJobSpec, toStoredJob } from './stored-job.ts'
 
-type Upkeep = Pick<Store, 'claimUnqueued' | 'findOverdue' | 'findOpen' | 'openSpecs' | 'markRequeued' | 'deleteEnded'>
+type Upkeep = Pick<
+  Store,
+  'claimUnqueued' | 'findOverdue' | 'findOpen' | 'openSpecs' | 'markRequeued' | 'deleteEnded' | 'dropRequests'
+>
 
 /** What the controllers do so that no job is forgotten and no table grows for ever. Each is safe for several at once. */
 export function createUpkeep(database: Database): Upkeep {
@@ -85,7 +88,25 @@ export function createUpkeep(database: Database): Upkeep {
         name: 'delete-ended',
         text: `
           delete from jobs where id in (
-            select id from jobs where ended_at < ${toTimestamp('$1::float8')} order by ended_at limit $2 for update skip locked
+            select id from jobs where ended_at < ${toTimestamp('$1::float8')}
+              and not exists (select 1 from webhook_deliveries d where d.job_id = jobs.id and d.state = 'pending')
+              and not exists (select 1 from batch_lines l where l.job_id = jobs.id and l.status = 'queued')
+            order by ended_at limit $2 for update skip locked
+          )
+          returning id`,
+        values: [endedBefore, limit],
+      })
+      return rows.length
+    },
+
+    async dropRequests({ endedBefore, limit }) {
+      const rows = await database.run<{ readonly id: string }>({
+        name: 'drop-requests',
+        text: `
+          update jobs set request = null where id in (
+            select id from jobs
+            where ended_at < ${toTimestamp('$1::float8')} and request is not null
+            order by ended_at limit $2 for update skip locked
           )
           returning id`,
         values: [endedBefore, limit],

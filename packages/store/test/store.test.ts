@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import type { JobSpec } from '@inferq/contracts'
 import { createSilentLog } from '@inferq/runtime'
 import { until } from '@inferq/testkit'
@@ -199,7 +199,7 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
       expect(await found(spec.id)).toMatchObject({ status: 'in_progress', startedAt: spec.createdAt + 1_000 })
 
       const end = endOf(spec)
-      expect(await store.commitOutcomes([end])).toEqual({ ended: [end], rejected: [] })
+      expect(await store.commitOutcomes([end])).toEqual({ ended: [end], rejected: [], deliveries: 0 })
       expect(await found(spec.id)).toMatchObject({
         status: 'completed',
         attempts: end.attempts,
@@ -393,6 +393,26 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
       expect((await store.listJobs('filter', { limit: 10 })).jobs.map(({ result }) => result)).toEqual([null, null])
     })
 
+    it('filters a list by metadata and by time', async () => {
+      const at = (place: number) => 1_750_000_000_000 + place
+      const metadatas = [{ doc: '1', lang: 'de' }, { doc: '1' }, { doc: '2', odd: 'a\0b' }, {}]
+      const specs = metadatas.map((metadata, place) => jobSpec({ owner: 'meta', metadata, createdAt: at(place) }))
+      await store.insertAccepted([...specs, jobSpec({ owner: 'other', metadata: { doc: '1' } })])
+      const list = async (query: object) =>
+        (await store.listJobs('meta', { limit: 10, ...query })).jobs.map(({ id }) =>
+          specs.findIndex((spec) => spec.id === id),
+        )
+      expect(await list({ metadata: { doc: '1' } })).toEqual([1, 0])
+      expect(await list({ metadata: { doc: '1', lang: 'de' } })).toEqual([0])
+      expect(await list({ metadata: { odd: 'a\0b' } })).toEqual([2])
+      expect(await list({ metadata: { doc: '3' } })).toEqual([])
+      expect(await list({ metadata: {} })).toEqual([3, 2, 1, 0])
+      expect(await list({ createdAfter: at(1) })).toEqual([3, 2])
+      expect(await list({ createdBefore: at(1) })).toEqual([0])
+      expect(await list({ createdAfter: at(0), createdBefore: at(3), metadata: { doc: '2' } })).toEqual([2])
+      expect(await list({ model: 'x\0', class: '\ud800' })).toEqual([])
+    })
+
     it.each(['', 'x', '1.', '99999999999999999.job_1', `1.${'a'.repeat(200)}`])(
       'refuses %j as a place to go on from',
       async (after) => {
@@ -444,11 +464,41 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
       expect((await found(ids[9] ?? '', 'walker')).status).toBe('completed')
     })
 
+    it('keeps what it takes to run a job again that gave no result, until it is dropped', async () => {
+      const createdAt = Date.UTC(2000, 0, 1)
+      const specs = Array.from({ length: 5 }, () => jobSpec({ owner: 'again', createdAt, retryOf: 'job_before' }))
+      const [failed, expired, cancelled, completed, open] = specs as [JobSpec, JobSpec, JobSpec, JobSpec, JobSpec]
+      const interactive = jobSpec({ owner: 'again', mode: 'interactive', createdAt })
+      await store.insertAccepted(specs)
+      await store.commitOutcomes([
+        endOf(failed, { status: 'failed' }),
+        endOf(expired, { status: 'expired' }),
+        endOf(cancelled, { status: 'cancelled' }),
+        endOf(completed),
+        endOf(interactive, { status: 'failed' }),
+      ])
+      for (const spec of [failed, expired, cancelled]) expect(await store.endedSpec(spec.id, 'again')).toEqual(spec)
+      for (const spec of [completed, open, interactive]) expect(await store.endedSpec(spec.id, 'again')).toBeNull()
+      expect(await store.endedSpec(failed.id, 'owner')).toBeNull()
+      expect(await sql('select request from jobs where id = $1', [completed.id])).toEqual([{ request: null }])
+      expect(await found(failed.id, 'again')).toMatchObject({ retryOf: 'job_before' })
+      expect(await store.openSpecs(specs.map(({ id }) => id))).toEqual([open])
+
+      expect(await store.dropRequests({ endedBefore: createdAt, limit: 10 })).toBe(0)
+      const endedBefore = createdAt + 86_400_000
+      expect(await store.dropRequests({ endedBefore, limit: 2 })).toBe(2)
+      expect(await store.dropRequests({ endedBefore, limit: 2 })).toBe(1)
+      expect(await store.dropRequests({ endedBefore, limit: 2 })).toBe(0)
+      expect(await store.endedSpec(failed.id, 'again')).toBeNull()
+      expect((await found(failed.id, 'again')).status).toBe('failed')
+      expect(await store.openSpecs([open.id])).toEqual([open])
+    })
+
     it('deletes ended jobs a few at a time, keeps their bills, and tells gone from unknown', async () => {
-      const specs = Array.from({ length: 5 }, () => jobSpec({ owner: 'old', createdAt: Date.UTC(1999, 0, 1) }))
+      const specs = Array.from({ length: 5 }, () => jobSpec({ owner: 'old', createdAt: Date.UTC(1997, 0, 1) }))
       await store.insertAccepted(specs)
       await store.commitOutcomes(specs.slice(0, 4).map((spec) => endOf(spec)))
-      const endedBefore = Date.UTC(1999, 0, 2)
+      const endedBefore = Date.UTC(1997, 0, 2)
       expect(await store.deleteEnded({ endedBefore, limit: 3 })).toBe(3)
       expect(await store.deleteEnded({ endedBefore, limit: 3 })).toBe(1)
       expect(await store.deleteEnded({ endedBefore, limit: 3 })).toBe(0)
@@ -528,11 +578,14 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
   })
 
   describe('migrating', () => {
+    /** Of this code's migrations. */
+    const versions = async () =>
+      (await readdir(new URL('../migrations/', import.meta.url))).map((file) => Number(file.slice(0, 4))).toSorted()
     beforeEach(() => sql('drop schema public cascade; create schema public'))
 
     it('applies everything once, however many processes start at once', async () => {
       const applied = await Promise.all(Array.from({ length: 6 }, () => anotherStore({ maxConnections: 2 }).migrate()))
-      expect(applied.flat()).toEqual([1, 2])
+      expect(applied.flat()).toEqual(await versions())
       expect(await store.migrate()).toEqual([])
       await store.insertAccepted([jobSpec()])
     })
@@ -552,8 +605,11 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
 
     it('refuses a database that is newer than the code', async () => {
       await store.migrate()
-      await sql(`insert into schema_migrations (version, name, checksum) values (3, 'later', 'x')`)
-      await expect(store.migrate()).rejects.toThrow('The database is at migration 3, this code knows 2')
+      const known = (await versions()).length
+      await sql(`insert into schema_migrations (version, name, checksum) values (${known + 1}, 'later', 'x')`)
+      await expect(store.migrate()).rejects.toThrow(
+        `The database is at migration ${known + 1}, this code knows ${known}`,
+      )
     })
 
     it('refuses a migration that was edited after it was applied', async () => {

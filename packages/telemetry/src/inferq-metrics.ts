@@ -38,6 +38,8 @@ export interface InferqMetrics {
   readonly circuitTransitions: Family<Counter, 'deployment' | 'to'>
   /** Calls of this process under way. */
   readonly deploymentInFlight: Family<Gauge, 'deployment'>
+  /** Attempts to deliver a webhook. `outcome`: delivered, retried, failed (not wanted any more), abandoned. */
+  readonly webhookDeliveries: Family<Counter, 'outcome'>
   /** HTTP requests answered. `route`: the pattern, never the path. `status`: the code. */
   readonly httpRequests: Family<Counter, 'route' | 'method' | 'status'>
   readonly httpRequestSeconds: Family<Histogram, 'route'>
@@ -131,6 +133,11 @@ export function createInferqMetrics(metrics: Metrics): InferqMetrics {
       name: 'inferq_deployment_in_flight',
       help: 'Calls of this process to a deployment under way',
       labels: ['deployment'],
+    }),
+    webhookDeliveries: metrics.counter({
+      name: 'inferq_webhook_deliveries_total',
+      help: 'Attempts to deliver a webhook, by what follows',
+      labels: ['outcome'],
     }),
     httpRequests: metrics.counter({
       name: 'inferq_http_requests_total',

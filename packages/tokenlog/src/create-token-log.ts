@@ -65,7 +65,7 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
         JSON.stringify(payload),
         ending.attemptField,
         JSON.stringify(report),
-        keepMs[spec.mode],
+        Math.max(spec.keepLogMs ?? 0, keepMs[spec.mode]),
         channels,
       ],
     )

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { InferqConfig } from '@inferq/config'
 import { createRedisKeys } from '@inferq/contracts'
+import type { Sealer } from '@inferq/liveconfig'
 import { createCancelBroadcast, createJobQueue } from '@inferq/queue'
 import {
   type Clock,
@@ -16,12 +17,15 @@ import {
 import { createStore } from '@inferq/store'
 import type { InferqMetrics, Metrics } from '@inferq/telemetry'
 import { createTokenLog } from '@inferq/tokenlog'
+import { createWebhookSecrets } from '@inferq/webhooks'
 import { createController } from './controller.ts'
 import type { ControllerOptions } from './options.ts'
 
 export interface ComposeControllerOptions {
   /** The configuration in force, asked at every turn. */
-  config(): Pick<InferqConfig, 'retention'>
+  config(): InferqConfig
+  /** Opens the secrets that sign webhooks, and closes new ones. */
+  readonly sealer: Sealer
   readonly redisUrl: string
   readonly databaseUrl: string
   /** Default `inferq`. */
@@ -70,7 +74,9 @@ export function composeController(options: ComposeControllerOptions): ServiceGro
   })
   const controller = createController({
     controllerId: `${hostname()}-${createId('c')}`,
+    config,
     store,
+    webhookSecrets: createWebhookSecrets(store, options.sealer),
     tokenLog,
     queue,
     cancellations: createCancelBroadcast({ redis, keys }),
@@ -81,7 +87,12 @@ export function composeController(options: ComposeControllerOptions): ServiceGro
     log,
     registry,
     metrics,
-    options: { resultKeepMs: () => config().retention.resultSeconds * 1000, ...options.options },
+    options: {
+      webhooks: () => config().webhooks,
+      resultKeepMs: () => config().retention.resultSeconds * 1000,
+      promptKeepMs: () => config().retention.promptSeconds * 1000,
+      ...options.options,
+    },
   })
   return createServiceGroup({ log, clock, name: 'controller' }, [connections, controller])
 }

@@ -1,3 +1,4 @@
+import type { InferqConfig } from '@inferq/config'
 import type { RedisKeys } from '@inferq/contracts'
 import { type CancelBroadcast, createOutcomeConsumer, inspectOutcomes, type JobQueue } from '@inferq/queue'
 import {
@@ -12,6 +13,8 @@ import {
 import type { Store } from '@inferq/store'
 import type { InferqMetrics, Metrics } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
+import type { WebhookSecrets } from '@inferq/webhooks'
+import { createBatchRunner } from './batches/batch-runner.ts'
 import { createExpiry } from './expiry.ts'
 import { type ControllerOptions, defaultOptions } from './options.ts'
 import { createOutcomeGate } from './outcome-gate.ts'
@@ -20,10 +23,14 @@ import { createReconciler } from './reconciler.ts'
 import { createRelay } from './relay.ts'
 import { createRequeuer } from './requeue-jobs.ts'
 import { createRetention } from './retention.ts'
+import type { Resolve } from './webhooks/send.ts'
+import { createWebhooks } from './webhooks/webhooks.ts'
 
 export interface ControllerParts {
   /** Unique among the controllers alive. */
   readonly controllerId: string
+  /** The configuration in force: batches are routed by it. */
+  config(): InferqConfig
   readonly store: Store
   readonly tokenLog: TokenLog
   /** On the connection of `tokenLog`: a job's record has to reach Redis before its place in the queue. */
@@ -34,6 +41,10 @@ export interface ControllerParts {
   /** Waits for outcomes; nobody else may use it. */
   readonly blocking: Redis
   readonly keys: RedisKeys
+  /** What signs webhooks. */
+  readonly webhookSecrets: WebhookSecrets
+  /** Looks up the names of their receivers. Default: the system's resolver. */
+  readonly resolve?: Resolve
   readonly clock: Clock
   readonly log: Log
   /** The registry behind /metrics, and inferq's metrics on it. */
@@ -44,7 +55,7 @@ export interface ControllerParts {
 
 /**
  * Keeps the record of truth true: records outcomes, enqueues what was accepted and not enqueued, ends what is overdue,
- * brings back what Redis lost, deletes what is past its retention. Any number of controllers may run: every step is either
+ * brings back what Redis lost, tells receivers of webhooks, deletes what is past its retention. Any number of controllers may run: every step is either
  * claimed or safe to do twice.
  */
 export function createController(parts: ControllerParts): ServiceGroup {
@@ -78,7 +89,28 @@ export function createController(parts: ControllerParts): ServiceGroup {
   const reconciler = createReconciler({ ...parts, requeue, gate })
   const expiry = createExpiry({ ...parts, gate })
   const relay = createRelay({ ...parts, requeue })
-  const retention = createRetention({ ...parts, keepMs: () => options.resultKeepMs() })
+  const retention = createRetention({
+    ...parts,
+    keepMs: () => options.resultKeepMs(),
+    promptKeepMs: () => options.promptKeepMs(),
+    idempotencyKeepMs: options.idempotencyKeepMs,
+    batchKeepMs: options.batchKeepMs,
+  })
+
+  const batches = createBatchRunner({ ...parts, idleMs: options.batchIdleMs })
+  const batchLeases = createService({ name: 'batch-leases', start() {}, stop: () => batches.release() })
+
+  const { dispatcher, counting } = createWebhooks({
+    ...parts,
+    config: () => options.webhooks(),
+    limits: {
+      pollMs: options.webhookPollMs,
+      concurrency: options.webhookConcurrency,
+      perHost: options.webhooksPerHost,
+    },
+    countEveryMs: options.webhookCountEveryMs,
+    waitsMs: options.webhookWaitsMs,
+  })
 
   const periodic = (name: string, intervalMs: number, run: (signal: AbortSignal) => Promise<void>) =>
     createPeriodicService({ name, intervalMs, timeoutMs: options.turnTimeoutMs, log, clock, run })
@@ -92,6 +124,8 @@ export function createController(parts: ControllerParts): ServiceGroup {
 
   return createServiceGroup({ log, clock, name: 'controller' }, [
     reconnects,
+    counting,
+    dispatcher,
     createOutcomeConsumer({
       blocking,
       redis,
@@ -102,9 +136,11 @@ export function createController(parts: ControllerParts): ServiceGroup {
       batchSize: options.batchSize,
       lingerMs: options.lingerMs,
       takeOverAfterMs: options.takeOverAfterMs,
-      onBatch: createOutcomeRecorder(parts),
+      onBatch: createOutcomeRecorder({ ...parts, onDeliveries: () => dispatcher.wake() }),
       onStreamLost: doubt,
     }),
+    batchLeases,
+    periodic('batches', options.batchEveryMs, (signal) => batches.turn(signal)),
     periodic('relay', options.relayEveryMs, (signal) => relay(signal)),
     periodic('expiry', options.expireEveryMs, (signal) => expiry(signal)),
     periodic('reconciler', options.reconcileEveryMs, (signal) => reconciler.turn(signal)),

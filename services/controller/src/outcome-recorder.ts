@@ -3,7 +3,12 @@ import type { RefusedOutcome } from '@inferq/queue'
 import type { ControllerParts } from './controller.ts'
 
 /** Records a batch. Each job's end is counted by the call that recorded it: once, however often it comes. */
-export function createOutcomeRecorder({ store, log, metrics }: Pick<ControllerParts, 'store' | 'log' | 'metrics'>) {
+export function createOutcomeRecorder({
+  store,
+  log,
+  metrics,
+  onDeliveries,
+}: Pick<ControllerParts, 'store' | 'log' | 'metrics'> & { onDeliveries(): void }) {
   const count = ({ class: modelClass, model, type, status, createdAt, endedAt }: EndMessage): void => {
     metrics.jobs.with({ model_class: modelClass, model, type, outcome: status }).inc()
     metrics.jobDurationSeconds
@@ -12,7 +17,8 @@ export function createOutcomeRecorder({ store, log, metrics }: Pick<ControllerPa
   }
 
   return async (messages: readonly OutcomeMessage[]): Promise<readonly RefusedOutcome[]> => {
-    const { ended, rejected } = await store.commitOutcomes(messages)
+    const { ended, rejected, deliveries } = await store.commitOutcomes(messages)
+    if (deliveries > 0) onDeliveries()
     for (const message of ended) {
       count(message)
       log.debug({ jobId: message.jobId, status: message.status }, 'job-recorded')

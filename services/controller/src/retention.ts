@@ -1,21 +1,52 @@
 import type { ControllerParts } from './controller.ts'
 
 const pageSize = 1_000
+/** A response's row is written before its job. */
+const orphanAgeMs = 60_000
 
-/** Deletes jobs, with their results, that ended longer than `keepMs()` ago; their bills stay. */
+/**
+ * Deletes jobs, with their results, that ended longer than `keepMs()` ago (their bills stay), the requests of those that
+ * may still be run again after `promptKeepMs()`, and idempotency keys past their time.
+ */
 export function createRetention({
   store,
   clock,
   log,
   keepMs,
-}: Pick<ControllerParts, 'store' | 'clock' | 'log'> & { keepMs(): number }) {
-  return async (signal: AbortSignal): Promise<void> => {
+  promptKeepMs,
+  idempotencyKeepMs,
+  batchKeepMs,
+}: Pick<ControllerParts, 'store' | 'clock' | 'log'> & {
+  keepMs(): number
+  promptKeepMs(): number
+  readonly idempotencyKeepMs: number
+  readonly batchKeepMs: number
+}) {
+  /** Page after page, until one is not full. */
+  const deleteAll = async (signal: AbortSignal, deletePage: () => Promise<number>): Promise<number> => {
     let deleted = 0
     for (;;) {
-      const count = await store.deleteEnded({ endedBefore: clock.now() - keepMs(), limit: pageSize })
+      const count = await deletePage()
       deleted += count
-      if (count < pageSize || signal.aborted) break
+      if (count < pageSize || signal.aborted) return deleted
     }
-    if (deleted > 0) log.info({ count: deleted }, 'jobs-deleted')
+  }
+
+  return async (signal: AbortSignal): Promise<void> => {
+    const jobs = await deleteAll(signal, () =>
+      store.deleteEnded({ endedBefore: clock.now() - keepMs(), limit: pageSize }),
+    )
+    if (jobs > 0) log.info({ count: jobs }, 'jobs-deleted')
+    const madeBefore = clock.now() - Math.max(keepMs(), orphanAgeMs)
+    await deleteAll(signal, () => store.deleteOrphanResponses({ createdBefore: madeBefore, limit: pageSize }))
+    const requests = await deleteAll(signal, () =>
+      store.dropRequests({ endedBefore: clock.now() - promptKeepMs(), limit: pageSize }),
+    )
+    if (requests > 0) log.info({ count: requests }, 'requests-dropped')
+    const createdBefore = clock.now() - idempotencyKeepMs
+    await deleteAll(signal, () => store.deleteIdempotencyKeys({ createdBefore, limit: pageSize }))
+    await store.deleteExpiredWebhookSecrets()
+    const endedBefore = clock.now() - batchKeepMs
+    await deleteAll(signal, () => store.deleteEndedBatches({ endedBefore, limit: pageSize }))
   }
 }

@@ -1,14 +1,23 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isTerminalKind, type OutcomeMessage } from '@inferq/contracts'
+import { isTerminalKind, type JobSpec, type OutcomeMessage } from '@inferq/contracts'
+import { createSealer } from '@inferq/liveconfig'
 import { inspectOutcomes } from '@inferq/queue'
 import { createSilentLog, createSystemClock, startEmbeddedRedis } from '@inferq/runtime'
 import { createInferqMetrics, createMetrics } from '@inferq/telemetry'
 import { createTestRedis, until } from '@inferq/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { composeController } from '../src/index.ts'
-import { createWorld, jobSpec, metricValue, startTestPostgres, type TestPostgres, type World } from './support.ts'
+import {
+  createWorld,
+  jobSpec,
+  metricValue,
+  startTestPostgres,
+  type TestPostgres,
+  testConfig,
+  type World,
+} from './support.ts'
 
 let postgres: TestPostgres
 let world: World
@@ -271,6 +280,33 @@ describe('retention', () => {
     await until(async () => (await world.status(old)) === 'gone')
     await until(async () => (await world.status(fresh)) === 'completed')
   })
+
+  it('forgets idempotency keys after their time', async () => {
+    const claim = { owner: 'retention', key: 'old', bodyHash: 'h', leaseMs: 0, keepMs: 60_000 }
+    await postgres.store.claimIdempotencyKey({ ...claim, subjectId: 'job_1' })
+    await world.startController({ idempotencyKeepMs: 0 })
+    const again = { ...claim, bodyHash: 'other', subjectId: 'job_2' }
+    await until(async () => (await postgres.store.claimIdempotencyKey(again)).kind === 'claimed')
+  })
+
+  it('drops requests after their own time, and leaves the jobs', async () => {
+    let promptKeepMs = 3_600_000
+    await world.startController({ promptKeepMs: () => promptKeepMs })
+    const error = { code: 'upstream_error', message: 'No.' } as const
+    const [failed, completed] = [await world.submit(), await world.submit()]
+    await world.begin(failed)
+    await world.tokenLog.terminate(failed.id, 'failed', { at: Date.now() - 1_000, error })
+    await world.run(completed)
+    await until(async () => (await world.status(failed)) === 'failed')
+    await until(async () => (await world.status(completed)) === 'completed')
+    const specOf = ({ id, owner }: JobSpec) => postgres.store.endedSpec(id, owner)
+    expect(await specOf(failed)).toMatchObject({ id: failed.id, request: failed.request })
+    expect(await specOf(completed)).toBeNull()
+    // `retention.prompts: none`, by a reload.
+    promptKeepMs = 0
+    await until(async () => (await specOf(failed)) === null)
+    expect(await world.stored(failed)).toMatchObject({ status: 'failed', error })
+  })
 })
 
 describe('a composed controller', () => {
@@ -278,7 +314,8 @@ describe('a composed controller', () => {
     const registry = createMetrics({ nodeMetrics: false })
     const redis = createTestRedis()
     const group = composeController({
-      config: () => ({ retention: { resultSeconds: 60, promptSeconds: 0, spendSeconds: 60 } }),
+      config: () => testConfig(),
+      sealer: createSealer('test'),
       redisUrl: redis.url,
       databaseUrl: postgres.server.url,
       namespace: world.keys.namespace,
@@ -299,7 +336,8 @@ describe('a composed controller', () => {
   it('says what is missing when it cannot start, and leaves nothing open', async () => {
     const registry = createMetrics({ nodeMetrics: false })
     const group = composeController({
-      config: () => ({ retention: { resultSeconds: 60, promptSeconds: 0, spendSeconds: 60 } }),
+      config: () => testConfig(),
+      sealer: createSealer('test'),
       redisUrl: createTestRedis().url,
       databaseUrl: 'postgres://postgres@127.0.0.1:1/postgres',
       clock: createSystemClock(),

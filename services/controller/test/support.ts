@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type InferqConfig, parseConfig } from '@inferq/config'
 import type { AttemptRecord, EndPayload, JobSpec, JobStatus, RedisKeys } from '@inferq/contracts'
+import { createSealer } from '@inferq/liveconfig'
 import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
 import {
   createId,
@@ -16,7 +18,8 @@ import { createStore, type Store, type StoredJob } from '@inferq/store'
 import { createInferqMetrics, createMetrics, type Metrics } from '@inferq/telemetry'
 import { createJobSpec, createTestRedis, type TestRedis } from '@inferq/testkit'
 import { createTokenLog, type TokenLog } from '@inferq/tokenlog'
-import { createController } from '../src/controller.ts'
+import { createWebhookSecrets } from '@inferq/webhooks'
+import { type ControllerParts, createController } from '../src/controller.ts'
 import type { ControllerOptions } from '../src/options.ts'
 
 /** A Postgres for a file of tests. */
@@ -28,11 +31,12 @@ export interface TestPostgres {
   stop(): Promise<void>
 }
 
-export async function startTestPostgres(): Promise<TestPostgres> {
+/** Statements time out soon, for tests in which it is away. */
+export async function startTestPostgres({ statementTimeoutMs = 1_000 } = {}): Promise<TestPostgres> {
   const directory = await mkdtemp(join(tmpdir(), 'inferq-controller-'))
   const cacheDir = join(import.meta.dirname, '../../../.inferq/cache')
   const server = await startEmbeddedPostgres({ dataDir: join(directory, 'postgres'), cacheDir, log: createSilentLog() })
-  const store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs: 0, statementTimeoutMs: 1_000 })
+  const store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs: 0, statementTimeoutMs })
   await store.migrate()
   const farFuture = Date.UTC(2100, 0, 1)
   return {
@@ -72,7 +76,10 @@ export interface World {
   readonly redis: Redis
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
-  startController(options?: Partial<ControllerOptions>): Promise<{ group: ServiceGroup; metrics: Metrics }>
+  startController(
+    options?: Partial<ControllerOptions>,
+    parts?: Partial<ControllerParts>,
+  ): Promise<{ group: ServiceGroup; metrics: Metrics }>
   /** As an ingress accepts an asynchronous job. */
   submit(overrides?: Partial<JobSpec>): Promise<JobSpec>
   /** As a worker runs it, without the queue. */
@@ -91,6 +98,8 @@ const quick: Partial<ControllerOptions> = {
   expireEveryMs: 20,
   reconcileEveryMs: 20,
   retainEveryMs: 20,
+  batchEveryMs: 20,
+  batchIdleMs: 20,
 }
 
 export async function createWorld(store: Store, server: TestRedis = createTestRedis()): Promise<World> {
@@ -108,14 +117,16 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
     redis,
     tokenLog,
     queue,
-    async startController(options = {}) {
+    async startController(options = {}, parts = {}) {
       const registry = createMetrics({ nodeMetrics: false })
       const group = createController({
         controllerId: createId('c'),
+        config: testConfig,
         store,
         tokenLog,
         queue,
         cancellations: createCancelBroadcast({ redis, keys }),
+        webhookSecrets: createWebhookSecrets(store, createSealer('test')),
         redis,
         blocking: await server.connect('blocking'),
         keys,
@@ -124,6 +135,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
         registry,
         metrics: createInferqMetrics(registry),
         options: { ...quick, ...options },
+        ...parts,
       })
       controllers.push(group)
       await group.start()
@@ -178,6 +190,26 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
 
 export function jobSpec(overrides: Partial<JobSpec> = {}): JobSpec {
   return createJobSpec({ model: 'small', owner: 'owner', ...overrides })
+}
+
+const parsed = parseConfig({
+  source: {
+    file: 'test.yaml',
+    text: `
+model_list:
+  - model_name: small
+    litellm_params: {model: openai/up, api_base: "http://127.0.0.1:9/v1", api_key: sk-test}
+    model_info: {class: gpu, context_window: 1000}
+classes: {gpu: {concurrency: 22}}
+`,
+  },
+  env: {},
+})
+
+/** One model, `small`, in the class `gpu`. */
+export function testConfig(): InferqConfig {
+  if (parsed.kind !== 'config') throw new Error(JSON.stringify(parsed.faults))
+  return parsed.config
 }
 
 /** Value of a metric's series, 0 when there is none. */

@@ -3,15 +3,18 @@ import {
   type ErrorDetail,
   InferqError,
   type JobSpec,
+  type JobWebhook,
   type Operation,
   type SubmitJobRequest,
   type Tier,
 } from '@inferq/contracts'
 import { createId } from '@inferq/runtime'
+import { acceptWebhook } from './accept-webhook.ts'
 import type { IngressCore } from './dependencies.ts'
 import type { Identity } from './identity.ts'
 import { buildSpec, operationOf, type RequestBody, tierOf } from './job-spec.ts'
 import type { RequestFacts } from './request-facts.ts'
+import { requestFault } from './request-faults.ts'
 import { routeRequestOf } from './route-request.ts'
 import type { Validation } from './validation.ts'
 
@@ -24,6 +27,10 @@ export interface Acceptance {
   readonly facts: RequestFacts
   /** Of the HTTP request: some say how it is to be routed. */
   readonly headers: IncomingHttpHeaders
+  /** Goes before the paths of the job's URLs, where others are told of them. */
+  readonly base?: string
+  /** For the job to make; default: a new one. */
+  readonly jobId?: string
 }
 
 /** A request of an OpenAI route as a job for the connection that waits. Throws what routing refuses. */
@@ -74,7 +81,64 @@ export function acceptJob(
       finishWithinMs,
       startWithinMs: body.start_within_s === undefined ? finishWithinMs : body.start_within_s * 1000,
       metadata: body.metadata ?? {},
+      ...(body.webhook === undefined ? {} : { webhook: acceptWebhook(core, body.webhook, caller.base) }),
       paramPrefix: 'request.',
+    },
+  )
+}
+
+/** SDKs that replay the stream of a response do so from its first event on. */
+const responseLogMs = 3_600_000
+
+/** A response as a chat job. One that is stored is asynchronous, whether somebody waits for it or not. */
+export function acceptResponse(
+  core: IngressCore,
+  request: Acceptance,
+  terms: {
+    readonly isStored: boolean
+    readonly isBackground: boolean
+    readonly keepResult: boolean
+    readonly metadata: Readonly<Record<string, string>>
+  },
+): JobSpec {
+  const { isStored, isBackground, keepResult, metadata } = terms
+  const withinMs = isBackground ? core.options.asyncMs : core.options.interactiveMs
+  return accept(core, request, {
+    mode: isStored ? 'async' : 'interactive',
+    keepResult: isStored || keepResult,
+    tier: tierOf(request.request['service_tier']),
+    finishWithinMs: withinMs,
+    startWithinMs: withinMs,
+    metadata,
+    ...(isStored ? { keepLogMs: responseLogMs } : {}),
+    isAwaited: !isBackground,
+    paramPrefix: '',
+  })
+}
+
+/**
+ * A job that ended without a result once more, as a new one: the same request on the same terms, routed as of now. Its
+ * request was checked when it was first accepted. Throws what routing refuses.
+ */
+export function acceptRetry(
+  core: IngressCore,
+  ended: JobSpec,
+  caller: Omit<Acceptance, 'operation' | 'request'>,
+): JobSpec {
+  const { operation, request, tier, createdAt, startBy, finishBy, metadata, webhook } = ended
+  return accept(
+    core,
+    { ...caller, operation, request },
+    {
+      mode: 'async',
+      keepResult: true,
+      tier,
+      finishWithinMs: finishBy - createdAt,
+      startWithinMs: startBy - createdAt,
+      metadata,
+      retryOf: ended.id,
+      ...(webhook === undefined ? {} : { webhook }),
+      paramPrefix: '',
     },
   )
 }
@@ -98,23 +162,30 @@ interface Terms {
   readonly finishWithinMs: number
   readonly startWithinMs: number
   readonly metadata: Readonly<Record<string, string>>
+  readonly retryOf?: string
+  readonly webhook?: JobWebhook
+  readonly keepLogMs?: number
+  /** Somebody waits on a connection, though the job is asynchronous. */
+  readonly isAwaited?: boolean
   readonly paramPrefix: string
 }
 
 function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpec {
   const { operation, request, identity, requestId, facts } = acceptance
-  const { paramPrefix, ...rest } = terms
+  const { paramPrefix, isAwaited = false, ...rest } = terms
   const now = core.clock.now()
   const model = modelOf(core, request, `${paramPrefix}model`)
   facts.model = model
+  const fault = requestFault(operation, request, { mayStream: terms.mode === 'async', prefix: paramPrefix })
+  if (fault !== undefined) throw new InferqError(fault)
   const asked = routeRequestOf({ ...acceptance, model, metadata: terms.metadata, now })
   // Who waits on a connection is better told at once that nothing may be called; an asynchronous job can wait for it.
-  const decision = core.router().route(asked, core.health, { refuseOpen: terms.mode === 'interactive' })
+  const decision = core.router().route(asked, core.health, { refuseOpen: isAwaited || terms.mode === 'interactive' })
   if (decision.kind === 'refused') throw refusal(decision.error, paramPrefix)
   const { candidates, note, cascade } = decision
   const spec = buildSpec({
     ...rest,
-    id: createId('job'),
+    id: acceptance.jobId ?? createId('job'),
     operation,
     request,
     model,

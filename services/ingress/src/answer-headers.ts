@@ -1,10 +1,13 @@
 import type { EndPayload, JobSpec } from '@inferq/contracts'
-import { type JobTrack, servedModel } from './job-track.ts'
+import type { StoredJob } from '@inferq/store'
+import { JobTrack, servedModel } from './job-track.ts'
 
 export type Headers = Record<string, string | number>
 
+type HeaderSpec = Pick<JobSpec, 'id' | 'model' | 'candidates' | 'route'>
+
 /** Facts about a job that are known before its end, under our names and LiteLLM's. */
-export function jobHeaders(spec: JobSpec, track: JobTrack): Headers {
+export function jobHeaders(spec: HeaderSpec, track: JobTrack): Headers {
   const headers: Headers = {
     'x-inferq-job-id': spec.id,
     'x-inferq-model': safeHeader(servedModel(spec, track.hop)),
@@ -32,11 +35,7 @@ export function jobHeaders(spec: JobSpec, track: JobTrack): Headers {
 export function endHeaders(spec: JobSpec, track: JobTrack, end: EndPayload, now: number): Headers {
   const headers = jobHeaders(spec, track)
   if (end.deployment !== undefined) nameDeployment(headers, end.deployment)
-  if (end.costNanoUsd !== undefined && end.costNanoUsd !== null) {
-    const usd = decimalUsd(end.costNanoUsd)
-    headers['x-inferq-cost'] = usd
-    headers['x-litellm-response-cost'] = usd
-  }
+  if (end.costNanoUsd !== undefined && end.costNanoUsd !== null) nameCost(headers, end.costNanoUsd)
   headers['x-litellm-response-duration-ms'] = now - spec.createdAt
   if (end.timings !== undefined) {
     const overheadMs = Math.max(0, now - spec.createdAt - (end.timings.endedAt - end.timings.startedAt))
@@ -45,6 +44,32 @@ export function endHeaders(spec: JobSpec, track: JobTrack, end: EndPayload, now:
     headers['x-litellm-overhead-duration-ms'] = overheadMs
   }
   return headers
+}
+
+/** The same of a job from the record of truth. Its times are not this answer's. */
+export function storedHeaders(job: StoredJob): Headers {
+  const model = job.servedModel ?? job.model
+  const hop = job.attempts.at(-1)?.hop ?? 0
+  const track = new JobTrack({
+    jobId: job.id,
+    class: job.class,
+    hop: 0,
+    attempts: job.attempts.at(-1)?.attempt ?? 0,
+    waiting: false,
+  })
+  track.deployment = job.deployment ?? undefined
+  track.fallbacks = hop
+  const candidates = [{ model, class: job.class, deployments: [] }]
+  const { id, route } = job
+  const headers = jobHeaders({ id, model: job.model, candidates, ...(route === null ? {} : { route }) }, track)
+  if (job.costNanoUsd !== null) nameCost(headers, job.costNanoUsd)
+  return headers
+}
+
+function nameCost(headers: Headers, costNanoUsd: number): void {
+  const usd = decimalUsd(costNanoUsd)
+  headers['x-inferq-cost'] = usd
+  headers['x-litellm-response-cost'] = usd
 }
 
 function nameDeployment(headers: Headers, deployment: string): void {

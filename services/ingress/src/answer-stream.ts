@@ -10,8 +10,9 @@ import {
 import { endHeaders, type Headers, jobHeaders } from './answer-headers.ts'
 import type { Beating } from './beat-wheel.ts'
 import type { IngressCore } from './dependencies.ts'
-import { type ChunkEncoder, encodeStreamError } from './dialects/chunk-encoder.ts'
-import { dialectOf, includesUsage } from './dialects/dialect.ts'
+import { type AnswerDialect, openAiDialect } from './dialects/answer-dialect.ts'
+import type { ChunkEncoder } from './dialects/chunk-encoder.ts'
+import type { JoinPoint } from './earlier-job.ts'
 import { Exchange, type ExchangeHandler, type ExchangeOutcome } from './exchange.ts'
 import { errorOfEnd } from './job-end.ts'
 import { noteEnd, type RequestFacts } from './request-facts.ts'
@@ -21,7 +22,10 @@ import { openAndEnqueue, toDetail } from './submit.ts'
 /**
  * Runs an interactive job and streams its output as it comes. Resolves when the answer is over.
  * Rejects with InferqError as long as nothing was sent, so that the failure can be a real status; later failures are
- * error events. @param headers go out with the first byte.
+ * error events.
+ * @param headers go out with the first byte
+ * @param join the job is there already: stream it from its beginning
+ * @param dialect default: OpenAI's
  */
 export async function answerStream(
   core: IngressCore,
@@ -29,8 +33,10 @@ export async function answerStream(
   raw: ServerResponse,
   headers: Headers,
   facts: RequestFacts,
+  join?: JoinPoint,
+  dialect: AnswerDialect = openAiDialect(spec.request),
 ): Promise<void> {
-  const answer = new StreamAnswer(core, spec, raw, headers, facts)
+  const answer = new StreamAnswer(core, spec, raw, headers, facts, join, dialect)
   await answer.run()
 }
 
@@ -40,6 +46,8 @@ class StreamAnswer implements ExchangeHandler, Beating {
   readonly #spec: JobSpec
   readonly #headers: Headers
   readonly #facts: RequestFacts
+  readonly #joins: boolean
+  readonly #dialect: AnswerDialect
   readonly #exchange: Exchange
   readonly #writer: SseWriter
   readonly #settled = Promise.withResolvers<void>()
@@ -50,13 +58,23 @@ class StreamAnswer implements ExchangeHandler, Beating {
   #silentBeats = 0
   #cancelCommit: (() => void) | undefined
 
-  constructor(core: IngressCore, spec: JobSpec, raw: ServerResponse, headers: Headers, facts: RequestFacts) {
+  constructor(
+    core: IngressCore,
+    spec: JobSpec,
+    raw: ServerResponse,
+    headers: Headers,
+    facts: RequestFacts,
+    join: JoinPoint | undefined,
+    dialect: AnswerDialect,
+  ) {
+    this.#dialect = dialect
     this.#core = core
+    this.#joins = join !== undefined
     this.#spec = spec
     this.#headers = headers
     this.#facts = facts
-    this.#encoder = createEncoder(spec)
-    this.#exchange = new Exchange(core, spec, raw, this)
+    this.#encoder = dialect.encoder(spec)
+    this.#exchange = new Exchange(core, spec, raw, this, join)
     this.#writer = new SseWriter(raw, { clock: core.clock, slowClientMs: core.options.slowClientMs }, this)
   }
 
@@ -65,11 +83,15 @@ class StreamAnswer implements ExchangeHandler, Beating {
     this.#exchange.start()
     this.#cancelCommit = clock.after(options.commitAfterMs, () => {
       this.#commit(jobHeaders(this.#spec, this.#exchange.track))
-      this.beat()
+      // The headers leave with the first write.
+      if (this.#exchange.track.waiting) this.beat()
+      else this.#writer.writeComment(heartbeatComment)
     })
-    openAndEnqueue(this.#core, this.#spec, follower.watcher).catch((thrown: unknown) =>
-      this.#exchange.refuse(toDetail(thrown)),
-    )
+    if (!this.#joins) {
+      openAndEnqueue(this.#core, this.#spec, follower.watcher).catch((thrown: unknown) =>
+        this.#exchange.refuse(toDetail(thrown)),
+      )
+    }
     await this.#settled.promise
   }
 
@@ -84,7 +106,7 @@ class StreamAnswer implements ExchangeHandler, Beating {
           return true
         }
         text = ''
-        this.#encoder = createEncoder(this.#spec)
+        this.#encoder = this.#dialect.encoder(this.#spec)
       }
     }
     if (text === '') return true
@@ -102,6 +124,7 @@ class StreamAnswer implements ExchangeHandler, Beating {
         this.#settled.resolve()
         return
       case 'failed':
+        this.#facts.jobHeaders = jobHeaders(this.#spec, this.#exchange.track)
         this.#fail(outcome.error)
         return
       case 'ended': {
@@ -156,7 +179,7 @@ class StreamAnswer implements ExchangeHandler, Beating {
   #fail(error: ErrorDetail): void {
     this.#facts.errorCode = error.code
     if (this.#committed) {
-      this.#writer.end(encodeStreamError(error))
+      this.#writer.end(this.#dialect.error(error))
       this.#settled.resolve()
     } else {
       this.#settled.reject(new InferqError(error))
@@ -167,13 +190,4 @@ class StreamAnswer implements ExchangeHandler, Beating {
 const interrupted: ErrorDetail = {
   code: 'stream_interrupted',
   message: 'The answer broke off and would have to start over. Please send the request again.',
-}
-
-function createEncoder(spec: JobSpec): ChunkEncoder {
-  const encoder = dialectOf(spec.operation).encoder(spec, {
-    includeUsage: includesUsage(spec.request),
-    resumed: false,
-  })
-  if (encoder === null) throw new InferqError({ code: 'internal_error', message: `${spec.operation} does not stream` })
-  return encoder
 }

@@ -1,7 +1,8 @@
 import { createRedisKeys } from '@inferq/contracts'
+import { createFileStore } from '@inferq/files'
 import { createDeploymentHealth } from '@inferq/health'
 import type { LiveConfig, Sealer } from '@inferq/liveconfig'
-import { createCancelBroadcast, createJobQueue } from '@inferq/queue'
+import { createCancelBroadcast, createJobQueue, createWorkerRegistry } from '@inferq/queue'
 import {
   type Clock,
   closeRedis,
@@ -19,7 +20,9 @@ import {
 import type { Store } from '@inferq/store'
 import { createInferqMetrics, type InferqMetrics, type Logger, type Metrics } from '@inferq/telemetry'
 import { createLogFollower, createTokenLog } from '@inferq/tokenlog'
+import { createWebhookSecrets } from '@inferq/webhooks'
 import { createCore } from './core.ts'
+import { createEventTokens } from './event-tokens.ts'
 import { type Authenticator, createMasterKeyAuthenticator } from './identity.ts'
 import { isLoopback } from './loopback.ts'
 import { createModelRegistry } from './models/model-registry.ts'
@@ -41,6 +44,8 @@ export interface ComposeIngressOptions {
   readonly namespace?: string
   /** The record of truth; migrated and closed by whoever made it. */
   readonly store: Store
+  /** Where files go that the configuration puts on the disk without saying where. Default `.inferq/files`. */
+  readonly filesDir?: string
   readonly clock: Clock
   readonly log: Logger
   /** The registry behind /metrics, and inferq's metrics where they are on it already. */
@@ -99,7 +104,11 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
       follower,
       queue,
       cancellations: createCancelBroadcast({ redis, keys }),
+      workers: createWorkerRegistry({ redis, keys }),
+      eventTokens: createEventTokens(() => options.sealer.deriveKey('event tokens')),
       store,
+      files: createFileStore(live.current().files.storage, options.filesDir ?? '.inferq/files'),
+      webhookSecrets: createWebhookSecrets(store, options.sealer),
       authenticator: options.authenticator ?? authenticatorOf(options),
       checks: [createRedisServiceCheck({ redis, clock }), createStoreCheck(store, clock)],
       log,
@@ -136,6 +145,7 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
     follower,
     health,
     models,
+    core.batchDesk,
     server,
   ])
   return { ...group, url: () => server.url() }

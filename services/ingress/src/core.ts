@@ -1,6 +1,7 @@
 import type { InferqConfig } from '@inferq/config'
 import { createRouter, type Router } from '@inferq/routing'
 import { createBackground } from './background.ts'
+import { createBatchDesk } from './batches/batch-desk.ts'
 import { createBeatWheel } from './beat-wheel.ts'
 import type { IngressCore, IngressParts } from './dependencies.ts'
 import { createDeploymentChecks } from './deployment-checks.ts'
@@ -20,6 +21,7 @@ export function createCore(parts: IngressParts, options: Partial<IngressOptions>
       return routed.router
     },
     background: createBackground(parts.log),
+    batchDesk: createBatchDesk(() => core),
     beats: createBeatWheel({ clock: parts.clock, intervalMs: merged.beatMs }),
     positions: createPositionComments(parts.queue),
     exchanges: new Set(),

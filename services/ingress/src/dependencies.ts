@@ -1,16 +1,20 @@
 import type { InferqConfig } from '@inferq/config'
+import type { FileStore } from '@inferq/files'
 import type { DeploymentHealth } from '@inferq/health'
 import type { LiveConfig } from '@inferq/liveconfig'
-import type { CancelBroadcast, JobQueue } from '@inferq/queue'
+import type { CancelBroadcast, JobQueue, WorkerRegistry } from '@inferq/queue'
 import type { Router } from '@inferq/routing'
 import type { Clock, ServiceCheck } from '@inferq/runtime'
-import type { Store } from '@inferq/store'
+import type { BatchTable, BatchWork, FileTable, Store } from '@inferq/store'
 import type { InferqMetrics, Logger, Metrics } from '@inferq/telemetry'
 import type { LogFollower, TokenLog } from '@inferq/tokenlog'
+import type { WebhookSecrets } from '@inferq/webhooks'
 import type { Background } from './background.ts'
+import type { BatchDesk } from './batches/batch-desk.ts'
 import type { BeatWheel } from './beat-wheel.ts'
 import type { DeploymentChecks } from './deployment-checks.ts'
 import type { EventReader } from './event-reader.ts'
+import type { EventTokens } from './event-tokens.ts'
 import type { Exchange } from './exchange.ts'
 import type { Authenticator } from './identity.ts'
 import type { ModelRegistry } from './models/model-registry.ts'
@@ -18,7 +22,28 @@ import type { IngressOptions } from './options.ts'
 import type { PositionComments } from './position-comments.ts'
 
 /** What an ingress needs of the record of truth. */
-export type IngressStore = Pick<Store, 'insertAccepted' | 'markEnqueued' | 'getJob' | 'listJobs' | 'openSpecs'>
+export type IngressStore = Pick<
+  Store,
+  | 'insertAccepted'
+  | 'markEnqueued'
+  | 'getJob'
+  | 'listJobs'
+  | 'endedSpec'
+  | 'openSpecs'
+  | 'jobDeliveries'
+  | 'listDeliveries'
+  | 'replayDelivery'
+  | 'insertResponse'
+  | 'getResponse'
+  | 'responseChain'
+  | 'deleteResponse'
+  | 'claimIdempotencyKey'
+  | 'reclaimIdempotencyKey'
+  | 'releaseIdempotencyKey'
+> &
+  FileTable &
+  BatchTable &
+  BatchWork
 
 /** What an ingress is made of; composed in compose.ts, and by tests. */
 export interface IngressParts {
@@ -32,9 +57,16 @@ export interface IngressParts {
   /** On the connection of `tokenLog`: a job's record has to reach Redis before its place in the queue. */
   readonly queue: JobQueue
   readonly cancellations: CancelBroadcast
+  readonly workers: Pick<WorkerRegistry, 'list'>
+  /** Of signed URLs. */
+  readonly eventTokens: EventTokens
   /** What is known of the deployments; the ingress calls none of them. */
   readonly health: DeploymentHealth
   readonly store: IngressStore
+  /** Bytes of files; the store knows of them. */
+  readonly files: FileStore
+  /** What signs the webhooks of the callers. */
+  readonly webhookSecrets: WebhookSecrets
   readonly authenticator: Authenticator
   /** What readiness asks, by name. */
   readonly checks: readonly ServiceCheck[]
@@ -52,6 +84,7 @@ export interface IngressCore extends IngressParts {
   router(): Router
   readonly deploymentChecks: DeploymentChecks
   readonly background: Background
+  readonly batchDesk: BatchDesk
   /** Beats every `beatMs` for all who stream to a client. */
   readonly beats: BeatWheel
   readonly positions: PositionComments

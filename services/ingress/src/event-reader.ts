@@ -15,6 +15,8 @@ export interface EventReaderOptions {
   readonly after: LogPosition | null
   readonly track: JobTrack
   readonly format: EventFormat
+  /** This is the answer to a request: it goes on while others are sent away to read elsewhere. */
+  readonly isAnswer?: boolean
 }
 
 /**
@@ -94,6 +96,10 @@ export class EventReader implements FollowOptions, Beating {
     }
   }
 
+  get isAnswer(): boolean {
+    return this.#options.isAnswer === true
+  }
+
   /** What waits to be sent to this client. */
   get bufferedBytes(): number {
     return this.#writer.bufferedBytes
@@ -102,7 +108,7 @@ export class EventReader implements FollowOptions, Beating {
   /** Ends the stream without a terminal event: the client shall read on from somewhere else, or later. */
   dismiss(why: string): void {
     if (this.#closed) return
-    this.#writer.end(comment(why))
+    this.#writer.end((this.#options.format.farewell?.(why) ?? '') + comment(why))
     this.#close()
   }
 

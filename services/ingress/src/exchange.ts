@@ -5,12 +5,14 @@ import {
   isTerminalKind,
   type JobSpec,
   type LogEntry,
+  type LogPosition,
   statusOfTerminalKind,
   type TerminalStatus,
 } from '@inferq/contracts'
 import type { Following, FollowOptions } from '@inferq/tokenlog'
 import { cancelJob, expireJob } from './cancel.ts'
 import type { IngressCore } from './dependencies.ts'
+import type { JoinPoint } from './earlier-job.ts'
 import { type JobTrack, trackFromStart } from './job-track.ts'
 
 /** How waiting for an interactive job came to its end. */
@@ -30,10 +32,11 @@ export interface ExchangeHandler {
 /**
  * One client that waits on its connection for one interactive job: follows the log, and sees to the job when the client
  * goes away, the time is up or the process stops. Start it before the job is opened.
+ * One that joins a job which another request has opened (and keeps its result) only follows: the job is not its own.
  */
 export class Exchange implements FollowOptions {
-  readonly after = null
-  readonly attached = true
+  readonly after: LogPosition | null
+  readonly attached: boolean
   readonly spec: JobSpec
   readonly track: JobTrack
   readonly #core: IngressCore
@@ -43,9 +46,11 @@ export class Exchange implements FollowOptions {
   #cancelDeadline: (() => void) | undefined
   #settled = false
 
-  constructor(core: IngressCore, spec: JobSpec, raw: ServerResponse, handler: ExchangeHandler) {
+  constructor(core: IngressCore, spec: JobSpec, raw: ServerResponse, handler: ExchangeHandler, join?: JoinPoint) {
     this.spec = spec
-    this.track = trackFromStart(spec)
+    this.after = join?.after ?? null
+    this.attached = join === undefined
+    this.track = join?.track ?? trackFromStart(spec)
     this.#core = core
     this.#raw = raw
     this.#handler = handler
@@ -56,7 +61,7 @@ export class Exchange implements FollowOptions {
     exchanges.add(this)
     this.#following = follower.follow(this.spec.id, this)
     this.#raw.once('close', this.#onClose)
-    this.#cancelDeadline = clock.after(this.spec.finishBy - clock.now(), () => this.#onDeadline())
+    this.#cancelDeadline = clock.after(this.#waitMs(), () => this.#onDeadline())
   }
 
   resume(): void {
@@ -98,7 +103,18 @@ export class Exchange implements FollowOptions {
     if (!this.spec.keepResult) this.#cancel()
   }
 
+  /** An asynchronous job may take longer than anybody waits on a connection. */
+  #waitMs(): number {
+    const leftMs = this.spec.finishBy - this.#core.clock.now()
+    return this.spec.mode === 'async' ? Math.min(leftMs, this.#core.options.interactiveMs) : leftMs
+  }
+
   #onDeadline(): void {
+    if (this.spec.mode === 'async') {
+      const message = `The job '${this.spec.id}' has not ended yet. Ask again, or read its events.`
+      this.#settle({ kind: 'failed', error: { code: 'job_not_finished', message, retryAfterSeconds: 1 } })
+      return
+    }
     const seconds = Math.round((this.spec.finishBy - this.spec.createdAt) / 1000)
     const error: ErrorDetail = { code: 'job_expired', message: `The request was not finished within ${seconds} s.` }
     if (!this.#settle({ kind: 'failed', error })) return

@@ -1,4 +1,7 @@
 export { type ComposeIngressOptions, composeIngress, type Ingress } from './compose.ts'
 export type { Authenticator, Identity } from './identity.ts'
+export { parseJsonBody } from './json-body.ts'
 export type { IngressOptions } from './options.ts'
+export { requestFault } from './request-faults.ts'
 export type { ListenOptions } from './server.ts'
+export { createValidation, type Validation } from './validation.ts'

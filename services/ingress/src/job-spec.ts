@@ -1,4 +1,13 @@
-import type { Candidate, CascadeCheck, JobSpec, JobType, Operation, RouteNote, Tier } from '@inferq/contracts'
+import type {
+  Candidate,
+  CascadeCheck,
+  JobSpec,
+  JobType,
+  JobWebhook,
+  Operation,
+  RouteNote,
+  Tier,
+} from '@inferq/contracts'
 
 /** Body of a request after validation. */
 export type RequestBody = Readonly<Record<string, unknown>>
@@ -20,6 +29,9 @@ export interface SpecInput {
   readonly finishWithinMs: number
   readonly metadata: Readonly<Record<string, string>>
   readonly requestId: string
+  readonly retryOf?: string
+  readonly webhook?: JobWebhook
+  readonly keepLogMs?: number
 }
 
 const typeOfOperation: Readonly<Record<Operation, JobType>> = {
@@ -51,6 +63,9 @@ export function buildSpec(input: SpecInput): JobSpec {
     finishBy: now + finishWithinMs,
     metadata: input.metadata,
     requestId: input.requestId,
+    ...(input.retryOf === undefined ? {} : { retryOf: input.retryOf }),
+    ...(input.webhook === undefined ? {} : { webhook: input.webhook }),
+    ...(input.keepLogMs === undefined ? {} : { keepLogMs: input.keepLogMs }),
   }
 }
 
@@ -60,9 +75,10 @@ function streams({ operation, mode, request }: SpecInput): boolean {
   return mode === 'async' || request['stream'] === true
 }
 
-/** `service_tier` of an OpenAI request as our tier; `auto` and none are the default. */
+/** `service_tier` of an OpenAI request as our tier: `fast` is another word for `priority`; any other is the default. */
 export function tierOf(serviceTier: unknown): Tier {
-  return serviceTier === 'flex' || serviceTier === 'default' || serviceTier === 'priority' ? serviceTier : 'default'
+  if (serviceTier === 'fast') return 'priority'
+  return serviceTier === 'flex' || serviceTier === 'priority' ? serviceTier : 'default'
 }
 
 /** The operation a native job of this type asks for. */

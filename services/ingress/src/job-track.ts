@@ -71,6 +71,6 @@ export function trackFromStart(spec: JobSpec): JobTrack {
 }
 
 /** The public model that serves the job where it is now: the client's, or that of the candidate it fell back to. */
-export function servedModel(spec: JobSpec, hop: number): string {
+export function servedModel(spec: Pick<JobSpec, 'model' | 'candidates'>, hop: number): string {
   return spec.candidates[hop]?.model ?? spec.model
 }

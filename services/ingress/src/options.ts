@@ -17,6 +17,14 @@ export interface IngressOptions {
   readonly orphanTries: number
   /** Longest wait of `Prefer: wait`. */
   readonly maxWaitSeconds: number
+  /** How long others with the same Idempotency-Key wait for what the first one makes to be there at all. */
+  readonly idempotencyLeaseMs: number
+  /** A key is remembered for this long. */
+  readonly idempotencyKeepMs: number
+  /** How often somebody looks for batches to read or to write out; a new one is looked at at once. */
+  readonly batchEveryMs: number
+  /** Between two looks for files that are past their time. */
+  readonly sweepEveryMs: number
   /** Believe `x-forwarded-*`. */
   readonly trustProxy: boolean
   /** Where this ingress is reached from outside, for the URLs in answers; otherwise as the request came. */
@@ -33,5 +41,9 @@ export const defaultOptions: IngressOptions = {
   orphanRetryMs: 1_000,
   orphanTries: 300,
   maxWaitSeconds: 600,
+  idempotencyLeaseMs: 5_000,
+  idempotencyKeepMs: 86_400_000,
+  batchEveryMs: 1_000,
+  sweepEveryMs: 60_000,
   trustProxy: false,
 }

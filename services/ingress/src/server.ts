@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { ErrorDetail } from '@inferq/contracts'
 import { createService, type Deadline, orAborted, type Service } from '@inferq/runtime'
 import type { FastifyInstance } from 'fastify'
@@ -27,24 +27,29 @@ export function createIngressServer(core: IngressCore, listen: ListenOptions): I
   const host = listen.host ?? '127.0.0.1'
   let app: FastifyInstance | undefined
   let closed: Promise<void> | undefined
+  const sockets = new Set<Socket>()
 
   const quiet = (): void => {
     if (closed !== undefined || app === undefined) return
     const { server } = app
     core.stopping = true
     closed = new Promise((resolve) => server.close(() => resolve()))
-    for (const reader of [...core.readers]) reader.dismiss('server stopping')
+    for (const reader of [...core.readers]) if (!reader.isAnswer) reader.dismiss('server stopping')
     for (const endWait of [...core.waits]) endWait()
     server.closeIdleConnections()
   }
 
   /** Connections go one by one as their answers end. At the deadline those still waiting are told so. */
   const drain = async (server: Server, allClosed: Promise<void>, deadline: Deadline): Promise<void> => {
-    const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs)
+    const sweep = setInterval(() => {
+      server.closeIdleConnections()
+      closeUnused(sockets)
+    }, idleSweepMs)
     try {
       await orAborted(allClosed, deadline.signal)
     } catch {
       for (const exchange of [...core.exchanges]) exchange.abandon(stopping)
+      for (const reader of [...core.readers]) reader.dismiss('server stopping')
       await core.background.idle()
       // What was just written leaves before the connections are cut.
       await new Promise<void>((resolve) => setTimeout(resolve, idleSweepMs))
@@ -60,6 +65,10 @@ export function createIngressServer(core: IngressCore, listen: ListenOptions): I
     async start() {
       app = await createApp(core)
       const { server } = app
+      server.on('connection', (socket) => {
+        sockets.add(socket)
+        socket.once('close', () => sockets.delete(socket))
+      })
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
         server.listen({ host, port: listen.port }, () => {
@@ -89,6 +98,11 @@ export function createIngressServer(core: IngressCore, listen: ListenOptions): I
 }
 
 const idleSweepMs = 100
+
+/** Clients open connections ahead. Node takes one that has not brought a byte yet for busy, and would wait for it. */
+function closeUnused(sockets: Iterable<Socket>): void {
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+}
 
 const stopping: ErrorDetail = {
   code: 'service_unavailable',

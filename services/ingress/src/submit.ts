@@ -1,6 +1,11 @@
-import { type ErrorDetail, InferqError, type JobSpec } from '@inferq/contracts'
+import { type ErrorDetail, InferqError, type JobRecord, type JobSpec } from '@inferq/contracts'
 import type { JobReference } from '@inferq/queue'
 import type { IngressCore } from './dependencies.ts'
+
+/** A job that was accepted a moment ago. */
+export function freshRecord(spec: JobSpec): JobRecord {
+  return { spec, status: 'queued', hop: 0, attempt: 0, tries: 0, cancelRequested: false, attempts: [] }
+}
 
 /** The reference under which a fresh job waits. */
 export function firstReference(spec: JobSpec): JobReference {
@@ -36,6 +41,27 @@ export async function submitAsync(
   }
   core.background.run('mark-enqueued', core.store.markEnqueued([spec.id]))
   return 'enqueued'
+}
+
+/** Jobs of one call that are opened and enqueued at once. */
+const enqueuedAtOnce = 100
+
+/**
+ * Accepts asynchronous jobs, all or none, in one commit; then puts them in their queues, in their order. Where Redis does not
+ * take them now the relay will. Throws `service_unavailable` when Postgres does not answer: then nothing was accepted.
+ */
+export async function submitAllAsync(core: IngressCore, specs: readonly JobSpec[]): Promise<void> {
+  await core.store.insertAccepted(specs)
+  for (let start = 0; start < specs.length; start += enqueuedAtOnce) {
+    const part = specs.slice(start, start + enqueuedAtOnce)
+    try {
+      await Promise.all(part.map((spec) => openAndEnqueue(core, spec)))
+    } catch (thrown) {
+      core.log.warn({ count: specs.length - start, code: toDetail(thrown).code }, 'enqueue-left-to-relay')
+      return
+    }
+    core.background.run('mark-enqueued', core.store.markEnqueued(part.map(({ id }) => id)))
+  }
 }
 
 /** Any failure as an error a client may see. */

@@ -18,12 +18,15 @@ export function describeFault(errors: readonly ErrorObject[], prefix = ''): Erro
   )
   if (furthest === undefined) return { code: 'invalid_value', message: 'The request is not valid.' }
   const there = leaves.filter((error) => error.instancePath === furthest.instancePath)
-  const bound = there.find((error) => error.keyword !== 'type')
+  // A branch that misses a field had the right type.
+  const bound = there.find(({ keyword }) => keyword === 'required') ?? there.find(({ keyword }) => keyword !== 'type')
   return bound === undefined ? describeTypes(there, prefix) : describeBound(bound, prefix)
 }
 
 /** Keywords that only say that something inside failed. */
-const compositeKeywords = new Set(['anyOf', 'oneOf', 'allOf', 'if'])
+const compositeKeywords = new Set(['anyOf', 'oneOf', 'allOf', 'if', 'propertyNames'])
+/** In a schema: what inferq does not do, in words. Whatever is there is refused by name. */
+export const unsupportedKeyword = 'x-unsupported'
 const maxParamLength = 200
 
 function describeTypes(errors: readonly ErrorObject[], prefix: string): ErrorDetail {
@@ -45,6 +48,10 @@ function describeBound(error: ErrorObject, prefix: string): ErrorDetail {
   if (error.keyword === 'additionalProperties') {
     const param = child(at, String(error.params['additionalProperty']))
     return { code: 'unknown_parameter', message: `Unknown parameter: '${param}'.`, param }
+  }
+  if (error.keyword === unsupportedKeyword) {
+    const message = `Unsupported parameter: '${at}': ${String(error.schema)}.`
+    return { code: 'unsupported_parameter', message, param: at }
   }
   const rule = describeRule(error)
   return at === ''

@@ -8,7 +8,7 @@ import {
 } from '@inferq/contracts'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
-import { describeFault } from './validation-faults.ts'
+import { describeFault, unsupportedKeyword } from './validation-faults.ts'
 
 /** The schema of each operation's request body. */
 export const requestSchemas = {
@@ -36,9 +36,12 @@ export function createValidation(): Validation {
     allErrors: false,
     verbose: true,
     strict: false,
+    strictNumbers: true,
   } as const
   const exact = new Ajv({ ...common, coerceTypes: false })
   const coercing = new Ajv({ ...common, coerceTypes: true })
+  for (const ajv of [exact, coercing])
+    ajv.addKeyword({ keyword: unsupportedKeyword, validate: () => false, errors: false })
   const compiled = new Map<object, ValidateFunction>()
 
   const compile = (schema: object, ajv: Ajv): ValidateFunction => {

@@ -137,15 +137,15 @@ describe('the events of a job', () => {
     ])
   })
 
-  it('as chunks put the position on the last event of an entry', () => {
-    const format = createOpenAiEventFormat(createChatChunkEncoder(options), false)
+  it('as chunks put the position on the last event of an entry, and places within it on the others', () => {
+    const format = createOpenAiEventFormat(() => createChatChunkEncoder(options))
     const text = format.encode(
       entry('d', [
         { index: 0, delta: { content: 'x\n\ndata: y' } },
         { index: 1, delta: { content: 'b' } },
       ]),
     )
-    expect(events(text).map(({ id }) => id)).toEqual([undefined, '1-1'])
+    expect(events(text).map(({ id }) => id)).toEqual(['1-1.1', '1-1'])
     expect(format.encode(entry('p', { stage: 'map', done: 1, total: 2 }))).toBe('')
     expect(events(format.encode(entry('F', { at: 1 }, 2)))).toMatchObject([
       { id: '1-2', data: { error: { code: 'internal_error' } } },

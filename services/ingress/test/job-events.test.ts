@@ -165,7 +165,7 @@ describe('the events as OpenAI chunks', () => {
     await attempt.say('Hello', ' world')
     await attempt.end('completed')
     const events = await (await read(id, '?format=openai')).rest()
-    expect(events.map((event) => event.id)).toEqual(['1-1', '1-2', undefined, '1-3'])
+    expect(events.map((event) => event.id)).toEqual(['1-1', '1-2', '1-3.1', '1-3'])
     expect(dataOf(events[0] ?? null)['choices']).toMatchObject([{ delta: { role: 'assistant', content: 'Hello' } }])
     expect(dataOf(events[2] ?? null)['choices']).toMatchObject([{ finish_reason: 'stop' }])
     expect(events.at(-1)?.data).toBe('[DONE]')

@@ -60,6 +60,7 @@ describe('submitting', () => {
       object: 'job',
       type: 'completion',
       status: 'queued',
+      retry_of: null,
       model: 'chat',
       created_at: expect.any(Number),
       queue: { class: 'gpu', position: expect.any(Number), eta_s: null },

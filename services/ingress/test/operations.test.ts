@@ -1,5 +1,7 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { until } from '@inferq/testkit'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Bench, createBench, otherKey } from './support/bench.ts'
 import { call, dataOf, readSse } from './support/http.ts'
 
@@ -88,18 +90,40 @@ describe('the document', () => {
       '/model/{id}/update',
       '/model_group/info',
       '/spend/calculate',
+      '/v1/batches',
+      '/v1/batches/{id}',
+      '/v1/batches/{id}/cancel',
       '/v1/chat/completions',
       '/v1/completions',
       '/v1/cost/estimate',
       '/v1/embeddings',
+      '/v1/files',
+      '/v1/files/{id}',
+      '/v1/files/{id}/content',
       '/v1/jobs',
       '/v1/jobs/{id}',
       '/v1/jobs/{id}/cancel',
       '/v1/jobs/{id}/events',
+      '/v1/jobs/{id}/events-url',
       '/v1/jobs/{id}/result',
+      '/v1/jobs/{id}/retry',
+      '/v1/jobs/{id}/webhook-deliveries',
+      '/v1/jobs:batch',
+      '/v1/messages',
+      '/v1/messages/count_tokens',
       '/v1/models',
       '/v1/models/{model}',
+      '/v1/queues',
+      '/v1/responses',
+      '/v1/responses/{id}',
+      '/v1/responses/{id}/cancel',
+      '/v1/responses/{id}/input_items',
       '/v1/route/explain',
+      '/v1/webhooks/deliveries',
+      '/v1/webhooks/deliveries/{id}/replay',
+      '/v1/webhooks/secret',
+      '/v1/webhooks/secret/rotate',
+      '/v1/workers',
     ])
     const { post: chatRoute } = document.paths['/v1/chat/completions'] ?? {}
     expect(JSON.stringify(chatRoute?.requestBody)).toContain('max_completion_tokens')
@@ -174,6 +198,14 @@ describe('stopping', () => {
     await attempt.end('completed', { result: { choices: [] } })
     expect((await answer).status).toBe(200)
     await stopped
+  })
+
+  it('does not wait for connections that were opened ahead and never used', async () => {
+    const socket = connect(Number(new URL(bench.url).port), '127.0.0.1')
+    onTestFinished(() => void socket.destroy())
+    await once(socket, 'connect')
+    await (await call(`${bench.url}/health/liveness`, { key: null })).arrayBuffer()
+    await bench.stop(60_000)
   })
 
   it('lets those down who still wait at the deadline', async () => {

@@ -31,6 +31,7 @@ describe('the command line', () => {
     })
     expect(parseCommand(['profile', '--cell', 'stream-c32'])).toMatchObject({ kind: 'profile', cell: 'stream-c32' })
     expect(parseCommand(['routing'])).toEqual({ kind: 'routing' })
+    expect(parseCommand(['validation'])).toEqual({ kind: 'validation' })
   })
 
   it.each([

@@ -22,12 +22,13 @@ export async function runController(options: { readonly config?: string }, conte
   const log = createServiceLogger('controller', settings)
   const clock = createSystemClock()
   const registry = createMetrics()
-  const { live } = composeLive({
+  const { live, sealer } = composeLive({
     ...{ loaded, configFile, variables, detected: [], redisUrl, settings, clock, log, registry },
     ...{ tellOnHangup: false, isTerminal },
   })
   const controller = composeController({
     config: () => live.current(),
+    sealer,
     redisUrl,
     databaseUrl,
     clock,

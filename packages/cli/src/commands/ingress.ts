@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { composeIngress } from '@inferq/ingress'
 import { createService, createServiceGroup, createSystemClock, reportReady } from '@inferq/runtime'
 import { createStore } from '@inferq/store'
@@ -11,7 +11,7 @@ import { createMetricsServer } from '../metrics-server.ts'
 import { loadConfigWithModels } from '../models.ts'
 import { checkPort } from '../port.ts'
 import { runServices } from '../run-services.ts'
-import { readSettings, requireDatabaseUrl, requireRedisUrl } from '../settings.ts'
+import { ingressOptionsOf, readSettings, requireDatabaseUrl, requireRedisUrl } from '../settings.ts'
 
 export interface IngressCommandOptions {
   readonly port?: number
@@ -47,9 +47,11 @@ export async function runIngress(options: IngressCommandOptions, context: Comman
       listen: { host, port },
       redisUrl,
       store,
+      filesDir: join(resolve(settings.dataDir), 'files'),
       clock,
       log,
       metrics,
+      options: ingressOptionsOf(settings),
       ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
       ...(masterKey.kind === 'development' ? { masterKey: masterKey.value } : {}),
     }),

@@ -20,9 +20,10 @@ export function createControllerPart(options: ControllerPartOptions): Service {
     name: 'controller',
     async start() {
       const [{ composeController }, needs] = await Promise.all([import('@inferq/controller'), options.needs()])
-      const { live, redisUrl, databaseUrl } = needs
+      const { live, sealer, redisUrl, databaseUrl } = needs
       controller = composeController({
         config: () => live.current(),
+        sealer,
         redisUrl,
         databaseUrl,
         clock,

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Ingress } from '@inferq/ingress'
 import type { LiveConfig, Sealer } from '@inferq/liveconfig'
 import { type Clock, createService, type Service } from '@inferq/runtime'
@@ -5,12 +6,15 @@ import type { Store } from '@inferq/store'
 import type { InferqMetrics, Logger, Metrics } from '@inferq/telemetry'
 import type { MasterKey } from '../master-key.ts'
 import { listenError } from '../port.ts'
+import { ingressOptionsOf, type Settings } from '../settings.ts'
 
 export interface IngressPartOptions {
   readonly host: string
   readonly port: number
   readonly masterKey: MasterKey
   readonly namespace: string | undefined
+  readonly dataDir: string
+  readonly settings: Settings
   /** Awaited first: what the ingress needs has to be there. */
   readonly needs: () => Promise<IngressNeeds>
   readonly clock: Clock
@@ -37,7 +41,7 @@ const stopTimeoutMs = 3_000
 
 /** The ingress in this process, with its own way to Postgres. Its modules are loaded while others start. */
 export function createIngressPart(options: IngressPartOptions): IngressPart {
-  const { host, port, masterKey, namespace, clock, log, registry, inferqMetrics } = options
+  const { host, port, dataDir, settings, masterKey, namespace, clock, log, registry, inferqMetrics } = options
   let ingress: Ingress | undefined
   let store: Store | undefined
   const service = createService({
@@ -55,10 +59,12 @@ export function createIngressPart(options: IngressPartOptions): IngressPart {
         listen: { host, port },
         redisUrl: needs.redisUrl,
         store,
+        filesDir: join(dataDir, 'files'),
         clock,
         log,
         metrics: registry,
         inferqMetrics,
+        options: ingressOptionsOf(settings),
         stopTimeoutMs,
         ...(namespace === undefined ? {} : { namespace }),
         ...(masterKey.kind === 'development' ? { masterKey: masterKey.value } : {}),

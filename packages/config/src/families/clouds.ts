@@ -50,6 +50,8 @@ export const cloudFamilies: readonly ProviderFamily[] = [
   ),
   cloud('openrouter', 'https://openrouter.ai/api/v1', ['OPENROUTER_API_KEY', 'OR_API_KEY'], {
     baseVariables: ['OPENROUTER_API_BASE'],
+    // https://openrouter.ai/docs/features/prompt-caching
+    quirks: { keepsClaudeFields: true },
   }),
   cloud('xai', 'https://api.x.ai/v1', ['XAI_API_KEY'], { baseVariables: ['XAI_API_BASE'] }),
   // Its routes have no version in front: https://docs.perplexity.ai/api-reference/chat-completions-post
@@ -102,7 +104,7 @@ export const cloudFamilies: readonly ProviderFamily[] = [
     'vercel_ai_gateway',
     'https://ai-gateway.vercel.sh/v1',
     ['VERCEL_AI_GATEWAY_API_KEY', 'AI_GATEWAY_API_KEY', 'VERCEL_OIDC_TOKEN'],
-    { baseVariables: ['VERCEL_AI_GATEWAY_API_BASE'] },
+    { baseVariables: ['VERCEL_AI_GATEWAY_API_BASE'], quirks: { keepsClaudeFields: true } },
   ),
   cloud('zai', 'https://api.z.ai/api/paas/v4', ['ZAI_API_KEY'], { baseVariables: ['ZAI_API_BASE'] }),
   cloud('minimax', 'https://api.minimax.io/v1', ['MINIMAX_API_KEY'], {
@@ -123,7 +125,10 @@ export const cloudFamilies: readonly ProviderFamily[] = [
     isLocal: false,
   },
   {
-    ...family('litellm_proxy', ['LITELLM_PROXY_API_KEY'], { baseVariables: ['LITELLM_PROXY_API_BASE'] }),
+    ...family('litellm_proxy', ['LITELLM_PROXY_API_KEY'], {
+      baseVariables: ['LITELLM_PROXY_API_BASE'],
+      quirks: { keepsClaudeFields: true },
+    }),
     wire: 'openai',
     needsKey: false,
     isLocal: false,

@@ -54,6 +54,8 @@ export interface ProviderQuirks {
   readonly renameFields?: Readonly<Record<string, string>>
   /** Fields of OpenAI's messages it refuses; left out. */
   readonly dropMessageFields?: readonly string[]
+  /** It hands requests on to Claude, with Anthropic's marks in them (`cache_control`, `thinking_blocks`). */
+  readonly keepsClaudeFields?: true
   /** How it goes on with a given beginning of an answer; absent: it cannot. */
   readonly continues?: 'continue_final_message' | 'trailing_message' | 'prefix_flag'
   /** The path of the API that continues, where it is not the path of the base URL. */

@@ -19,7 +19,7 @@ export interface AnswerReader {
   /** All of a whole answer. */
   whole(content: readonly LanguageModelV4Content[]): void
   /** The answer is complete. Throws when it only seems so, or when it is none: `content_filter`. */
-  finish(reason: LanguageModelV4FinishReason, usage: LanguageModelV4Usage): void
+  finish(reason: LanguageModelV4FinishReason, usage: LanguageModelV4Usage, metadata?: SharedV4ProviderMetadata): void
 }
 
 export function createAnswerReader(
@@ -131,7 +131,7 @@ export function createAnswerReader(
         case 'error':
           throw sdkError(part.error, options.secrets)
         case 'finish':
-          this.finish(part.finishReason, part.usage)
+          this.finish(part.finishReason, part.usage, part.providerMetadata)
           return
         case 'text-start':
         case 'text-end':
@@ -148,7 +148,7 @@ export function createAnswerReader(
     whole(parts) {
       for (const part of parts) content(part)
     },
-    finish(reason, usage) {
+    finish(reason, usage, metadata) {
       const finishReason = toFinishReason(reason, calls.size > 0)
       if (finishReason === 'content_filter' && !state.started) {
         // Nothing was shown: for the client, and for a fallback, this is a refused request, not an answer.
@@ -159,7 +159,7 @@ export function createAnswerReader(
         })
       }
       state.finish(0, finishReason)
-      state.delta({ index: 0, finish_reason: finishReason })
+      state.delta({ index: 0, finish_reason: finishReason, ...stopReason(metadata) })
       state.usage = toReportedUsage(usage)
       state.ended = true
       state.flush()
@@ -190,6 +190,12 @@ function thinkingBlock(thought: Thought | undefined): JsonObject | undefined {
   }
   if (typeof thought?.redactedData === 'string') return { type: 'redacted_thinking', data: thought.redactedData }
   return undefined
+}
+
+/** The stop sequence that Claude met, under vLLM's name for it. */
+function stopReason(metadata: SharedV4ProviderMetadata | undefined): { readonly stop_reason?: string } {
+  const { stopSequence } = { ...metadata?.['bedrock'], ...metadata?.['anthropic'] }
+  return typeof stopSequence === 'string' ? { stop_reason: stopSequence } : {}
 }
 
 /** As Google's OpenAI endpoint does: Gemini wants the signature back with the call. */

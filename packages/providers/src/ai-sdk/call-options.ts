@@ -3,6 +3,7 @@ import { requestForRest } from '../continuation.ts'
 import { isObject, isVoid, type JsonObject, refused } from '../json.ts'
 import type { Upstream } from '../port.ts'
 import { missingDefaults } from '../request-defaults.ts'
+import { cacheOptions } from './media.ts'
 import { toPrompt } from './prompt.ts'
 import { providerOptions, thinkingBudget } from './provider-options.ts'
 import { fieldsForWire } from './request-fields.ts'
@@ -34,11 +35,13 @@ export function prepareCall(
   const prefix = given?.trimEnd() ?? ''
   if (prefix !== '') prompt.push({ role: 'assistant', content: [{ type: 'text', text: prefix }] })
 
-  const extraFields = fieldsForWire(request)
+  const effort = wire === 'anthropic' ? claudeEffort(request) : undefined
+  const extraFields = fieldsForWire(request, wire)
   const responseFormat = continues ? undefined : responseFormatOf(request['response_format'], wire)
   const tools = toolsOf(request['tools'])
   const toolChoice = continues ? undefined : toolChoiceOf(request['tool_choice'])
-  const reasoning = continues ? undefined : reasoningOf(request['reasoning_effort'])
+  // Said in Anthropic's own words, an effort says nothing of thinking; OpenAI's asks for it.
+  const reasoning = continues || effort !== undefined ? undefined : reasoningOf(request['reasoning_effort'])
   return {
     options: {
       prompt,
@@ -53,6 +56,8 @@ export function prepareCall(
         continues,
         freeJson: responseFormat?.type === 'json' && isAnyObject(request['response_format']),
         extraFields,
+        // The format takes the place of the field that the effort came in.
+        ...(effort === undefined || responseFormat === undefined ? {} : { effort }),
       }),
     },
     extraFields: wire === 'bedrock' ? {} : extraFields,
@@ -171,6 +176,7 @@ function toolsOf(tools: unknown): LanguageModelV4FunctionTool[] | undefined {
       inputSchema: isObject(parameters) ? parameters : { type: 'object', properties: {} },
       ...(typeof description === 'string' ? { description } : {}),
       ...(typeof strict === 'boolean' ? { strict } : {}),
+      ...cacheOptions(tool),
     }
   })
 }
@@ -181,6 +187,12 @@ function toolChoiceOf(choice: unknown): LanguageModelV4CallOptions['toolChoice']
   const named = isObject(choice) && isObject(choice['function']) ? choice['function']['name'] : undefined
   if (typeof named === 'string') return { type: 'tool', toolName: named }
   throw refused('tool_choice', 'This upstream knows auto, none, required and a function by name.')
+}
+
+/** Anthropic's `output_config.effort`, which goes out as it came. */
+function claudeEffort(request: JsonObject): string | undefined {
+  const { output_config: config } = request
+  return isObject(config) && typeof config['effort'] === 'string' ? config['effort'] : undefined
 }
 
 const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const

@@ -42,11 +42,13 @@ export function toReportedUsage(usage: LanguageModelV4Usage): ReportedUsage | un
   const completionTokens = count(usage.outputTokens.total)
   if (promptTokens === undefined && completionTokens === undefined) return undefined
   const cachedTokens = count(usage.inputTokens.cacheRead) ?? count(usage.raw?.['cached_tokens'])
+  const cacheWriteTokens = count(usage.inputTokens.cacheWrite)
   const reasoningTokens = count(usage.outputTokens.reasoning)
   return {
     ...(promptTokens === undefined ? {} : { promptTokens }),
     ...(completionTokens === undefined ? {} : { completionTokens }),
     ...(cachedTokens === undefined ? {} : { cachedTokens }),
+    ...(cacheWriteTokens === undefined || cacheWriteTokens === 0 ? {} : { cacheWriteTokens }),
     ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
   }
 }

@@ -97,7 +97,7 @@ export function createAiSdkProvider(given: Upstream, dependencies: ProviderDepen
         throw malformed('The upstream sent an answer that does not say how it ended.')
       }
       reader.whole(answer.content)
-      reader.finish(answer.finishReason, answer.usage)
+      reader.finish(answer.finishReason, answer.usage, answer.providerMetadata)
       const settled = outcome()
       const id = `${operation === 'chat' ? 'chatcmpl' : 'cmpl'}-${answer.response?.id ?? randomUUID()}`
       const created = Math.floor((answer.response?.timestamp?.getTime() ?? Date.now()) / 1_000)

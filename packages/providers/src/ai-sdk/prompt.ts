@@ -92,7 +92,7 @@ function assistantTexts(content: unknown, path: string): TextPart[] {
   return content.flatMap((part, index): TextPart[] => {
     const text = isObject(part) ? (part['text'] ?? part['refusal']) : undefined
     if (typeof text !== 'string') throw refused(`${path}[${index}]`, 'An assistant speaks in texts.')
-    return text === '' ? [] : [{ type: 'text', text }]
+    return text === '' || !isObject(part) ? [] : [{ type: 'text', text, ...cacheOptions(part) }]
   })
 }
 
@@ -122,12 +122,20 @@ function toolCall(call: unknown, path: string, toolNames: Map<string, string>): 
   if (typeof id !== 'string') throw refused(path.replace(/function$/, 'id'), 'A tool call must have an id.')
   toolNames.set(id, called['name'])
   const signature = googleSignature(call['extra_content'])
+  const { providerOptions } = cacheOptions(call)
   return {
     type: 'tool-call',
     toolCallId: id,
     toolName: called['name'],
     input: readArguments(called['arguments'], `${path}.arguments`),
-    ...(signature === undefined ? {} : { providerOptions: { google: { thoughtSignature: signature } } }),
+    ...(signature === undefined && providerOptions === undefined
+      ? {}
+      : {
+          providerOptions: {
+            ...providerOptions,
+            ...(signature === undefined ? {} : { google: { thoughtSignature: signature } }),
+          },
+        }),
   }
 }
 
@@ -162,12 +170,14 @@ function toolResult(
   const toolName = toolNames.get(id) ?? (typeof name === 'string' ? name : undefined)
   if (toolName === undefined) throw refused(`${path}.tool_call_id`, 'No earlier message calls a tool under this id.')
   const parts = isVoid(content) ? [] : readParts(content, `${path}.content`, wire)
-  return { type: 'tool-result', toolCallId: id, toolName, output: toolOutput(parts), ...cacheOptions(message) }
+  const output = toolOutput(parts, message['is_error'] === true)
+  return { type: 'tool-result', toolCallId: id, toolName, output, ...cacheOptions(message) }
 }
 
-function toolOutput(parts: readonly (TextPart | MediaPart)[]): ToolResult['output'] {
+/** Only a failure that is told in words has a form of its own. */
+function toolOutput(parts: readonly (TextPart | MediaPart)[], isError: boolean): ToolResult['output'] {
   if (parts.every((part) => part.type === 'text')) {
-    return { type: 'text', value: parts.map(({ text }) => text).join('\n') }
+    return { type: isError ? 'error-text' : 'text', value: parts.map(({ text }) => text).join('\n') }
   }
   return { type: 'content', value: parts.map(({ providerOptions: _, ...part }) => part) }
 }

@@ -10,6 +10,7 @@ export interface OptionContext {
   /** Any JSON object will do, which the schemas of Claude's own structured output cannot say: a tool can. */
   readonly freeJson: boolean
   readonly extraFields: Readonly<JsonObject>
+  readonly effort?: string
 }
 
 /** What only one vendor has a name for. */
@@ -48,6 +49,7 @@ function claudeOptions(request: JsonObject, context: OptionContext): Options {
   return {
     ...(request['parallel_tool_calls'] === false ? { disableParallelToolUse: true } : {}),
     ...(typeof request['user'] === 'string' ? { metadata: { userId: request['user'] } } : {}),
+    ...(context.effort === undefined ? {} : { effort: context.effort }),
     ...(context.freeJson ? { structuredOutputMode: 'jsonTool' } : {}),
   }
 }

@@ -1,4 +1,6 @@
-import type { JsonObject } from '../json.ts'
+import { isVoid, type JsonObject } from '../json.ts'
+import { isOwnField } from '../own-fields.ts'
+import type { SdkWire } from './sdk.ts'
 
 /** Fields the mapping reads. */
 const mapped = [
@@ -34,10 +36,8 @@ const mapped = [
   'audio',
 ] as const
 
-/** OpenAI's fields, and inferq's, that mean nothing to these upstreams and would be refused by them: left out. */
+/** OpenAI's fields that mean nothing to these upstreams and would be refused by them: left out. */
 const meaningless = [
-  'cache',
-  'service_tier',
   'store',
   'metadata',
   'logit_bias',
@@ -52,11 +52,17 @@ const meaningless = [
 
 const known: ReadonlySet<string> = new Set<string>([...mapped, ...meaningless])
 
+/** Anthropic's fields that its clients send to whatever model: the mark of its cache, and an effort said twice. */
+function isForClaudeAlone(name: string, request: Readonly<JsonObject>): boolean {
+  return name === 'cache_control' || (name === 'output_config' && !isVoid(request['reasoning_effort']))
+}
+
 /** The rest: sent for this very upstream by someone who knows it, and passed on as it is. */
-export function fieldsForWire(request: Readonly<JsonObject>): JsonObject {
+export function fieldsForWire(request: Readonly<JsonObject>, wire: SdkWire): JsonObject {
   const fields: JsonObject = {}
   for (const [name, value] of Object.entries(request)) {
-    if (!known.has(name) && value !== null && value !== undefined) fields[name] = value
+    if (wire !== 'anthropic' && isForClaudeAlone(name, request)) continue
+    if (!known.has(name) && !isOwnField(name) && value !== null && value !== undefined) fields[name] = value
   }
   return fields
 }

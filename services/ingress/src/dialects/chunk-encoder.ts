@@ -21,8 +21,6 @@ export interface ChunkOptions {
   /** The public name. */
   readonly model: string
   readonly includeUsage: boolean
-  /** The client has seen the start of this answer already: no role again. */
-  readonly resumed?: boolean
 }
 
 /** An error inside a stream, as OpenAI sends it: SDKs raise it. Nothing follows. */

@@ -1,11 +1,13 @@
 import {
   type ChoiceDelta,
+  comparePositions,
   type EndPayload,
   type ErrorDetail,
   formatPosition,
   isTerminal,
   type LogEntry,
   type LogPosition,
+  parsePosition,
   statusOfTerminalKind,
 } from '@inferq/contracts'
 import type { StoredJob } from '@inferq/store'
@@ -16,7 +18,7 @@ import { encodeJobEvent, encodeTerminalEvent } from './job-events.ts'
 
 /** How the events of a job are told to one reader. */
 export interface EventFormat {
-  readonly name: 'jobs' | 'openai'
+  readonly name: 'jobs' | 'openai' | 'responses'
   /** Nothing more may be sent: the stream ends here, though the job may not have. */
   readonly isOver: boolean
   /** The text of an entry; empty where this format has nothing to say about it. */
@@ -25,6 +27,30 @@ export interface EventFormat {
   encodeStored(job: StoredJob): string
   /** Everything told so far is void. */
   reset(): string
+  /** The stream ends here, and can be read on elsewhere. Absent: nothing is said. */
+  farewell?(why: string): string
+}
+
+/**
+ * Where a reader of chunks stands: it has everything up to this entry; of the entry itself the first `events`, or all of
+ * them. One entry may hold what makes several chunks, and a connection may break between any two.
+ */
+export interface ChunkPosition extends LogPosition {
+  readonly events?: number
+}
+
+/** `<attempt>-<seq>`, or `<attempt>-<seq>.<events>` within an entry. Null for anything else. */
+export function parseChunkPosition(text: string): ChunkPosition | null {
+  const [, whole = '', events] = /^([^.]*)(?:\.([1-9]\d{0,5}))?$/.exec(text) ?? []
+  const position = parsePosition(whole)
+  return position === null || events === undefined ? position : { ...position, events: Number(events) }
+}
+
+/** The last entry that such a reader has whole: it reads on after that. */
+export function lastWholeEntry({ attempt, seq, events }: ChunkPosition): LogPosition {
+  if (events === undefined) return { attempt, seq }
+  if (seq > 0) return { attempt, seq: seq - 1 }
+  return attempt > 0 ? { attempt: attempt - 1, seq: lastSeq } : { attempt: 0, seq: 0 }
 }
 
 export function createJobEventFormat(job: AnsweredJob): EventFormat {
@@ -40,20 +66,38 @@ export function createJobEventFormat(job: AnsweredJob): EventFormat {
   }
 }
 
+export interface ChunkEventFormat extends EventFormat {
+  /** An entry that the client was told before: what follows is told as if this format had told it. */
+  recall(entry: LogEntry): void
+}
+
 /**
  * OpenAI's chunks under the ids of the log's entries. This format cannot take anything back: what starts over ends the
  * stream with an error, without an id, so that reading on from the last one meets it again.
+ * @param asked what the client has; every entry up to there has to be recalled first
  */
-export function createOpenAiEventFormat(encoder: ChunkEncoder, resumed: boolean): EventFormat {
-  let shown = resumed
+export function createOpenAiEventFormat(
+  createEncoder: () => ChunkEncoder,
+  asked: ChunkPosition | null = null,
+): ChunkEventFormat {
+  let encoder = createEncoder()
+  let shown = asked !== null && asked.attempt > 0 && asked.seq > 0
   let isOver = false
+
+  /** How many events of an entry the client has. */
+  const toldOf = (position: LogPosition): number =>
+    asked?.events !== undefined && comparePositions(position, asked) === 0 ? asked.events : 0
 
   const fail = (error: ErrorDetail): string => {
     isOver = true
     return encodeStreamError(error)
   }
   const encodeEnd = (position: LogPosition, status: string, end: EndPayload): string =>
-    withId(position, status === 'completed' ? encoder.end(end) : encodeStreamError(errorOfEnd(status, end)))
+    withIds(
+      position,
+      status === 'completed' ? encoder.end(end) : encodeStreamError(errorOfEnd(status, end)),
+      toldOf(position),
+    )
 
   return {
     name: 'openai',
@@ -64,10 +108,10 @@ export function createOpenAiEventFormat(encoder: ChunkEncoder, resumed: boolean)
       switch (entry.kind) {
         case 't':
           shown = true
-          return withId(entry, encoder.text(entry.payload))
+          return withIds(entry, encoder.text(entry.payload), toldOf(entry))
         case 'd':
           shown = true
-          return withId(entry, encoder.deltas(JSON.parse(entry.payload) as ChoiceDelta[]))
+          return withIds(entry, encoder.deltas(JSON.parse(entry.payload) as ChoiceDelta[]), toldOf(entry))
         case 'x':
           return shown ? fail(startedOver) : ''
         case 'q':
@@ -80,8 +124,23 @@ export function createOpenAiEventFormat(encoder: ChunkEncoder, resumed: boolean)
           return encodeEnd(entry, statusOfTerminalKind(entry.kind), JSON.parse(entry.payload) as EndPayload)
       }
     },
-    encodeStored: (job) => encodeEnd(positionOfStored(job), job.status, endOfStored(job)),
+    encodeStored(job) {
+      const position = positionOfStored(job)
+      // Which part of the answer the client has, only the log could tell.
+      if (job.status === 'completed' && shown && toldOf(position) === 0) return fail(logGone)
+      return encodeEnd(position, job.status, endOfStored(job))
+    },
     reset: () => (shown ? fail(startedOver) : ''),
+    recall(entry) {
+      if (entry.kind === 't') encoder.text(entry.payload)
+      else if (entry.kind === 'd') encoder.deltas(JSON.parse(entry.payload) as ChoiceDelta[])
+      else if (entry.kind === 'x') {
+        encoder = createEncoder()
+        shown = false
+        return
+      } else return
+      shown = true
+    },
   }
 }
 
@@ -90,9 +149,17 @@ const startedOver: ErrorDetail = {
   message: 'The output starts over. Read the events of this job from the beginning.',
 }
 
+const logGone: ErrorDetail = {
+  code: 'stream_interrupted',
+  message:
+    'The output is no longer kept token by token. Read the result of this job, or its events from the beginning.',
+}
+
+const lastSeq = 999_999_999
+
 /** Where a reader stands who was served from the record of truth: after everything its log can have held. */
 export function positionOfStored(job: Pick<StoredJob, 'attempts'>): LogPosition {
-  return { attempt: Math.max(1, job.attempts.at(-1)?.attempt ?? 0), seq: 999_999_999 }
+  return { attempt: Math.max(1, job.attempts.at(-1)?.attempt ?? 0), seq: lastSeq }
 }
 
 /** The end of a job as its log told it, from the record of truth. */
@@ -107,9 +174,14 @@ export function endOfStored(job: StoredJob): EndPayload {
   }
 }
 
-/** The id goes to the last event of an entry: who is cut off before it gets the entry again, whole. */
-function withId(position: LogPosition, events: string): string {
-  const last = events.lastIndexOf('\n\ndata: ', events.length - 3)
-  const start = last < 0 ? 0 : last + 2
-  return `${events.slice(0, start)}id: ${formatPosition(position)}\n${events.slice(start)}`
+/** The last event of an entry gets the entry's id; one before says how many of them the client has with it. */
+function withIds(position: LogPosition, events: string, told: number): string {
+  const id = formatPosition(position)
+  // Nearly every entry is one event. Data is JSON: an empty line only ends an event.
+  if (told === 0 && events.indexOf('\n\n') === events.length - 2) return `id: ${id}\n${events}`
+  const parts = events.split('\n\n').slice(0, -1)
+  return parts
+    .map((part, index) => `id: ${index === parts.length - 1 ? id : `${id}.${index + 1}`}\n${part}\n\n`)
+    .slice(told)
+    .join('')
 }

@@ -8,7 +8,7 @@ export function createChatChunkEncoder(options: ChunkOptions): ChunkEncoder {
   const textHead = `${head}{"index":0,"delta":{"content":`
   const textTail = `},"finish_reason":null}${tail}`
   /** Choices whose role the client has, and those that have their finish reason. */
-  const opened = new Set<number>(options.resumed ? [0] : [])
+  const opened = new Set<number>()
   const finished = new Set<number>()
 
   const chunk = (choice: object): string => head + JSON.stringify(choice) + tail
@@ -49,8 +49,15 @@ function toDelta(choice: Readonly<Record<string, unknown>>, place: number): Choi
   const { message, finish_reason, logprobs, index } = choice
   return {
     index: typeof index === 'number' ? index : place,
-    delta: typeof message === 'object' && message !== null ? { ...message } : {},
+    delta: typeof message === 'object' && message !== null ? withCallIndexes({ ...message }) : {},
     ...(logprobs === undefined ? {} : { logprobs }),
     finish_reason: typeof finish_reason === 'string' ? finish_reason : null,
   }
+}
+
+/** In a stream each tool call says which it is; in a whole answer its place does. */
+function withCallIndexes(message: Record<string, unknown>): Readonly<Record<string, unknown>> {
+  const { tool_calls: calls } = message
+  if (!Array.isArray(calls)) return message
+  return { ...message, tool_calls: calls.map((call: object, index) => ({ index, ...call })) }
 }

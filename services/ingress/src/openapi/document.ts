@@ -12,7 +12,9 @@ export const documentInfo: NonNullable<FastifyDynamicSwaggerOptions['openapi']> 
   },
   tags: [
     { name: 'OpenAI', description: 'Compatible with the OpenAI API; also without the `/v1` prefix.' },
+    { name: 'Anthropic', description: "Compatible with Anthropic's Messages API." },
     { name: 'Jobs', description: 'Asynchronous jobs and their events.' },
+    { name: 'Webhooks', description: 'Notices of the ends of jobs, by Standard Webhooks.' },
     { name: 'Management', description: 'Models at run time, and the configuration. Administrator key.' },
     { name: 'Operations', description: 'Health and metrics.' },
   ],

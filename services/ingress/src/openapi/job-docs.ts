@@ -1,4 +1,12 @@
-import { CancelResponse, JobList, JobView, SubmitJobRequest } from '@inferq/contracts'
+import {
+  AcceptedJobs,
+  CancelResponse,
+  EventsUrl,
+  JobList,
+  JobView,
+  SubmitJobRequest,
+  SubmitJobsRequest,
+} from '@inferq/contracts'
 import { Type } from 'typebox'
 import { described, failures, withExample } from './responses.ts'
 
@@ -13,6 +21,13 @@ export const submitBody = withExample(SubmitJobRequest, {
   metadata: { doc: '42' },
 })
 
+export const submitManyBody = withExample(SubmitJobsRequest, {
+  jobs: [
+    { type: 'completion', request: { model: 'llama3.1', messages: [{ role: 'user', content: 'Hi' }] } },
+    { type: 'embedding', request: { model: 'embed', input: 'Hi' }, metadata: { doc: '42' } },
+  ],
+})
+
 /** Documentation of the native job routes, and what is checked of their paths and queries. */
 export const jobDocs = {
   submit: {
@@ -25,11 +40,51 @@ export const jobDocs = {
       200: described(JobView, 'With `Prefer: wait=N`: it ended in time.'),
       202: described(JobView, 'Accepted.'),
       ...failures.forQuestion,
+      ...failures.forIdempotent,
     },
+  },
+  submitMany: {
+    operationId: 'submitJobs',
+    summary: 'Submit up to 1,000 asynchronous jobs',
+    description:
+      'All are accepted, in one commit, or none: an error names the first job at fault (`jobs[3].request.messages`). The answer has them in the order of the request.',
+    tags,
+    response: {
+      202: described(AcceptedJobs, 'Accepted, all of them.'),
+      ...failures.forQuestion,
+      ...failures.forIdempotent,
+    },
+  },
+  retry: {
+    operationId: 'retryJob',
+    summary: 'Run a job again that ended without a result',
+    description:
+      'As a new job, which names the one it repeats (`retry_of`): the same request on the same terms, routed as of now. 409 for a job that has not ended or has completed, and where its request is no longer kept (`retention.prompts`).',
+    tags,
+    params,
+    response: {
+      200: described(JobView, 'With `Prefer: wait=N`: it ended in time.'),
+      202: described(JobView, 'Accepted.'),
+      400: failures.forList[400],
+      ...failures.forJob,
+      ...failures.conflict,
+      ...failures.forIdempotent,
+    },
+  },
+  eventsUrl: {
+    operationId: 'signJobEventsUrl',
+    summary: 'A signed URL of the events of a job',
+    description:
+      'For `EventSource`, which cannot send headers. Whoever has the URL can read the events of this job, from any page, until it expires.',
+    tags,
+    params,
+    response: { 200: described(EventsUrl, 'The URL.'), 400: failures.forList[400], ...failures.forJob },
   },
   list: {
     operationId: 'listJobs',
     summary: 'Jobs, newest first',
+    description:
+      'Filters add up. `metadata[key]=value`, several times, finds jobs with all of these pairs; `created_after` and `created_before` are Unix seconds, exclusive. Go on with `after`, and the same filters.',
     tags,
     response: { 200: described(JobList, 'A page of jobs, without results.'), ...failures.forList },
   },
@@ -64,6 +119,12 @@ export const jobDocs = {
         after: Type.Optional(Type.String({ maxLength: 40, examples: ['1-42'] })),
         format: Type.Optional(
           Type.Enum(['jobs', 'openai'], { description: '`openai`: `chat.completion.chunk`s under the same ids.' }),
+        ),
+        token: Type.Optional(
+          Type.String({
+            maxLength: 2000,
+            description: 'Of a signed URL (`POST /v1/jobs/{id}/events-url`), instead of a key.',
+          }),
         ),
       },
       { additionalProperties: false },

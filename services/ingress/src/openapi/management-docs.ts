@@ -41,9 +41,12 @@ const example = {
 
 export const managementBodies = {
   create: withExample(NewModelRequest, example),
-  update: withExample(UpdateModelRequest, { model_info: { id: 'model_01…' }, litellm_params: { rpm: 600 } }),
+  update: withExample(UpdateModelRequest, {
+    model_info: { id: 'model_01m8k3v7w2q9r4t6y8z0a1b2c3' },
+    litellm_params: { rpm: 600 },
+  }),
   patch: withExample(PatchModelRequest, { litellm_params: { rpm: 600 } }),
-  delete: withExample(DeleteModelRequest, { id: 'model_01…' }),
+  delete: withExample(DeleteModelRequest, { id: 'model_01m8k3v7w2q9r4t6y8z0a1b2c3' }),
 } as const
 
 const permission = { 403: { ...failures.forJob[401], description: 'This route needs an administrator key.' } }

@@ -14,19 +14,19 @@ export const openAiDocs = {
     description:
       'Parameters that are not listed are passed to the model. While a stream waits, comments such as `: queued position=3` keep it alive.',
     tags,
-    response: { 200: answers.chat, ...deferred, ...failures.forQuestion },
+    response: { 200: answers.chat, ...deferred, ...failures.forQuestion, ...failures.forIdempotent },
   },
   text: {
     operationId: 'createCompletion',
     summary: 'Text completion, streamed or not',
     tags,
-    response: { 200: answers.text, ...deferred, ...failures.forQuestion },
+    response: { 200: answers.text, ...deferred, ...failures.forQuestion, ...failures.forIdempotent },
   },
   embeddings: {
     operationId: 'createEmbeddings',
     summary: 'Embeddings',
     tags,
-    response: { 200: answers.embeddings, ...deferred, ...failures.forQuestion },
+    response: { 200: answers.embeddings, ...deferred, ...failures.forQuestion, ...failures.forIdempotent },
   },
 } as const
 
@@ -46,6 +46,8 @@ export const modelDocs = {
   list: {
     operationId: 'listModels',
     summary: 'Models that may be called',
+    description:
+      'With the header `anthropic-version`: as Anthropic lists them, with `limit`, `after_id` and `before_id`.',
     tags,
     response: { 200: described(ModelList, 'All models.'), 401: failures.forList[401] },
   },

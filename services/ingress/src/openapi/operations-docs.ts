@@ -1,4 +1,6 @@
+import { QueueList, WorkerList } from '@inferq/contracts'
 import { Type } from 'typebox'
+import { described, failures } from './responses.ts'
 
 const tags = ['Operations']
 const state = (description: string) => ({
@@ -24,6 +26,20 @@ export const operationsDocs = {
     response: {
       200: { description: 'Text exposition format.', content: { 'text/plain': { schema: { type: 'string' } } } },
     },
+  },
+  queues: {
+    operationId: 'listQueues',
+    summary: 'The queue of every model class',
+    description: 'For operators.',
+    tags,
+    response: { 200: described(QueueList, 'One for each class of the configuration.'), ...failures.forOperators },
+  },
+  workers: {
+    operationId: 'listWorkers',
+    summary: 'The workers that live',
+    description: 'For operators. As each said at its last beat; one that is not heard of for a while is left out.',
+    tags,
+    response: { 200: described(WorkerList, 'By id.'), ...failures.forOperators },
   },
   health: {
     summary: 'Parts, queues, models, and a tiny request to every deployment',

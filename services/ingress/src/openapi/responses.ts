@@ -2,7 +2,7 @@ import { type ErrorCode, ErrorResponse, errorTable } from '@inferq/contracts'
 import { type TSchema, Type } from 'typebox'
 
 /** One failure a route may answer, with an example made from the table of errors. */
-function failure(code: ErrorCode, message: string, param: string | null = null): object {
+export function failure(code: ErrorCode, message: string, param: string | null = null): object {
   return {
     ...ErrorResponse,
     description: message,
@@ -37,7 +37,16 @@ export const failures = {
     410: failure('job_gone', 'The job is past its retention.'),
     503: commonFailures[503],
   },
+  forOperators: {
+    401: commonFailures[401],
+    403: failure('permission_denied', 'This route needs an administrator key.'),
+    503: commonFailures[503],
+  },
   forList: { 400: commonFailures[400], 401: commonFailures[401], 503: commonFailures[503] },
+  conflict: { 409: failure('conflict', 'The thing is in a state in which this cannot be done to it.') },
+  forIdempotent: {
+    422: failure('idempotency_mismatch', 'This Idempotency-Key was used with another request.', 'Idempotency-Key'),
+  },
   notFinished: { 409: failure('job_not_finished', 'The job is in_progress; its result is there when it has ended.') },
 } as const
 

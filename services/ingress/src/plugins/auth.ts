@@ -1,11 +1,16 @@
 import { InferqError } from '@inferq/contracts'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Authenticator, type Identity, keyOf, wrongKey } from '../identity.ts'
 
-/** Every route of this scope needs a key; who it belongs to is `identityOf(request)`. */
-export function requireKey(app: FastifyInstance, authenticator: Authenticator): void {
-  app.addHook('onRequest', (request, _reply, done) => {
+/** Somebody who comes without a key; null for everybody else. May throw. */
+export type Admit = (request: FastifyRequest, reply: FastifyReply) => Identity | null
+
+/** Every route of this scope needs a key, or to be admitted; who asks is `identityOf(request)`. */
+export function requireKey(app: FastifyInstance, authenticator: Authenticator, admit?: Admit): void {
+  app.addHook('onRequest', (request, reply, done) => {
     try {
+      const admitted = admit?.(request, reply) ?? null
+      if (admitted !== null) return done(accept(request, admitted))
       const found = authenticator.identify(keyOf(request.headers))
       if (found instanceof Promise) found.then((identity) => done(accept(request, identity)), done)
       else done(accept(request, found))

@@ -1,6 +1,8 @@
 import { type ErrorCode, type ErrorDetail, errorTable, InferqError, toEnvelope } from '@inferq/contracts'
 import type { Logger } from '@inferq/telemetry'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { anthropicStatus, toAnthropicError } from '../anthropic/errors.ts'
+import { speaksAnthropic } from '../anthropic/speaks-anthropic.ts'
 import { toDetail } from '../submit.ts'
 
 /** Every failure of a request ends here: one envelope, one table of codes. */
@@ -29,11 +31,13 @@ function sendError(request: FastifyRequest, reply: FastifyReply, detail: ErrorDe
   request.facts.errorCode = detail.code
   if (request.facts.jobHeaders !== undefined) reply.headers(request.facts.jobHeaders)
   const { status } = errorTable[detail.code]
-  reply.code(status).type('application/json; charset=utf-8')
+  const forAnthropic = speaksAnthropic(request)
+  if (forAnthropic) reply.header('request-id', request.id)
+  reply.code(forAnthropic ? anthropicStatus(detail.code) : status).type('application/json; charset=utf-8')
   const retryAfterSeconds = detail.retryAfterSeconds ?? (status === 429 || status === 503 ? 1 : undefined)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.ceil(retryAfterSeconds))
   if (status === 401) reply.header('www-authenticate', 'Bearer')
-  return reply.send(JSON.stringify(toEnvelope(detail)))
+  return reply.send(JSON.stringify(forAnthropic ? toAnthropicError(detail, request.id) : toEnvelope(detail)))
 }
 
 const codeOfFastify: Readonly<Record<string, ErrorCode>> = {
@@ -79,7 +83,15 @@ function collectRoutes(app: FastifyInstance): (path: string) => readonly string[
 function toPattern(url: string): RegExp {
   const source = url
     .split('/')
-    .map((part) => (part.startsWith(':') ? '[^/]+' : part.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')))
+    .map((part) => (/^:(?!:)/.test(part) ? '[^/]+' : literal(part)))
     .join('/')
   return new RegExp(`^${source}/?$`)
+}
+
+/** Two colons stand for one. */
+function literal(part: string): string {
+  return part
+    .replaceAll('::', ':')
+    .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
 }

@@ -1,13 +1,26 @@
-import { comparePositions, InferqError, isTerminal, type LogPosition, parsePosition } from '@inferq/contracts'
+import {
+  comparePositions,
+  InferqError,
+  isTerminal,
+  type LogEntry,
+  type LogPosition,
+  parsePosition,
+} from '@inferq/contracts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { IngressCore } from '../dependencies.ts'
+import type { ChunkEncoder } from '../dialects/chunk-encoder.ts'
 import { type AnsweredJob, dialectOf, includesUsage } from '../dialects/dialect.ts'
 import {
+  type ChunkEventFormat,
+  type ChunkPosition,
   createJobEventFormat,
   createOpenAiEventFormat,
   type EventFormat,
+  lastWholeEntry,
+  parseChunkPosition,
   positionOfStored,
 } from '../dialects/event-format.ts'
+import { findJoinPoint } from '../earlier-job.ts'
 import { EventReader } from '../event-reader.ts'
 import { type FoundJob, findJob } from '../find-job.ts'
 import { JobTrack } from '../job-track.ts'
@@ -23,10 +36,11 @@ export function registerJobEventRoute(app: FastifyInstance, core: IngressCore): 
     const jobId = jobIdOf(request)
     const { owner } = identityOf(request)
     const query = request.query as { after?: string; format?: 'jobs' | 'openai' }
-    const asked = positionOf(request, query.after)
+    const asked = positionOf(request, query.after, query.format === 'openai' ? parseChunkPosition : parsePosition)
     const found = await findJob(core, jobId, owner)
     if (await isAllRead(core, found, asked)) return reply.code(204).send()
-    const { after, format } = query.format === 'openai' ? openAiReading(found, asked) : jobReading(found, asked)
+    const { after, format } =
+      query.format === 'openai' ? await openAiReading(core, found, asked) : jobReading(found, asked)
     const reader = new EventReader(core, reply.raw, { jobId, owner, after, track: trackOf(found, after), format })
     reply.hijack()
     reader.start(headersOf(reply, jobId))
@@ -36,11 +50,15 @@ export function registerJobEventRoute(app: FastifyInstance, core: IngressCore): 
 }
 
 /** `Last-Event-ID` wins over `?after=`: a browser that reconnects sends both, and the header is the newer one. */
-function positionOf(request: FastifyRequest, after: string | undefined): LogPosition | null {
+function positionOf(
+  request: FastifyRequest,
+  after: string | undefined,
+  parse: (text: string) => ChunkPosition | null,
+): ChunkPosition | null {
   const header = request.headers['last-event-id']
   const text = typeof header === 'string' && header !== '' ? header : after
   if (text === undefined || text === '') return null
-  const position = parsePosition(text)
+  const position = parse(text)
   if (position !== null) return position
   throw new InferqError({
     code: 'invalid_value',
@@ -50,8 +68,9 @@ function positionOf(request: FastifyRequest, after: string | undefined): LogPosi
 }
 
 /** Who has the terminal event already gets 204, which tells an EventSource to stay away. */
-async function isAllRead(core: IngressCore, found: FoundJob, after: LogPosition | null): Promise<boolean> {
-  if (after === null) return false
+async function isAllRead(core: IngressCore, found: FoundJob, asked: ChunkPosition | null): Promise<boolean> {
+  if (asked === null) return false
+  const after = lastWholeEntry(asked)
   if (found.kind === 'stored') {
     return isTerminal(found.job.status) && comparePositions(after, positionOfStored(found.job)) >= 0
   }
@@ -69,17 +88,44 @@ function jobReading(found: FoundJob, after: LogPosition | null): Reading {
   return { after, format: createJobEventFormat(answeredJob(found)) }
 }
 
-/** From the start this format shows only the latest attempt: it could not take back what an earlier one has shown. */
-function openAiReading(found: FoundJob, asked: LogPosition | null): Reading {
+/** From the start this format shows only what is not void: it could not take back what an earlier attempt has shown. */
+async function openAiReading(core: IngressCore, found: FoundJob, asked: ChunkPosition | null): Promise<Reading> {
   const job = answeredJob(found)
-  const attempt = found.kind === 'live' ? found.record.attempt : 0
-  const after = asked === null && attempt > 1 ? { attempt, seq: 1 } : asked
-  const resumed = asked !== null && asked.attempt > 0 && asked.seq > 0
   const includeUsage = found.kind === 'live' ? includesUsage(found.record.spec.request) : true
-  const encoder = dialectOf(job.operation).encoder(job, { includeUsage, resumed })
-  if (encoder !== null) return { after, format: createOpenAiEventFormat(encoder, resumed) }
-  const message = `Invalid value for 'format': a job of type '${job.operation}' has no chunks.`
-  throw new InferqError({ code: 'invalid_value', message, param: 'format' })
+  const createEncoder = (): ChunkEncoder => {
+    const encoder = dialectOf(job.operation).encoder(job, { includeUsage })
+    if (encoder !== null) return encoder
+    const message = `Invalid value for 'format': a job of type '${job.operation}' has no chunks.`
+    throw new InferqError({ code: 'invalid_value', message, param: 'format' })
+  }
+  const format = createOpenAiEventFormat(createEncoder, asked)
+  if (asked !== null) {
+    const after = lastWholeEntry(asked)
+    if (found.kind === 'live') await recallUpTo(core, job.id, after, format)
+    return { after, format }
+  }
+  const isFirst = found.kind === 'stored' || found.record.attempt < 2
+  return { after: isFirst ? null : (await findJoinPoint(core, found.record)).after, format }
+}
+
+const pageSize = 500
+
+async function recallUpTo(
+  core: IngressCore,
+  jobId: string,
+  bound: LogPosition,
+  format: ChunkEventFormat,
+): Promise<void> {
+  let after: LogPosition | null = null
+  for (;;) {
+    const entries: readonly LogEntry[] = (await core.tokenLog.read(jobId, after, pageSize)) ?? []
+    for (const entry of entries) {
+      if (comparePositions(entry, bound) > 0) return
+      format.recall(entry)
+    }
+    if (entries.length < pageSize) return
+    after = entries.at(-1) ?? null
+  }
 }
 
 function answeredJob(found: FoundJob): AnsweredJob {

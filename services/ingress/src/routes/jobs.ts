@@ -1,5 +1,4 @@
 import {
-  InferqError,
   isTerminal,
   type JobStatus,
   type JobView,
@@ -7,29 +6,40 @@ import {
   ListJobsQuery as ListJobsQuerySchema,
   type SubmitJobRequest,
 } from '@inferq/contracts'
+import { createId } from '@inferq/runtime'
 import type { StoredJob } from '@inferq/store'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { acceptJob } from '../accept.ts'
 import { type CancelOutcome, cancelJob } from '../cancel.ts'
 import type { IngressCore } from '../dependencies.ts'
-import { presentResult } from '../dialects/dialect.ts'
-import { endOfStored } from '../dialects/event-format.ts'
-import { findJob, liveFacts, readEnd } from '../find-job.ts'
-import { resultOf } from '../job-end.ts'
+import { findAcceptedJob } from '../earlier-job.ts'
+import { findJob, liveFacts } from '../find-job.ts'
+import { readResult } from '../found-result.ts'
+import { withIdempotency } from '../idempotency.ts'
 import { viewOfRecord, viewOfStored } from '../job-view.ts'
+import { toJobListQuery } from '../list-filters.ts'
 import { jobDocs, submitBody } from '../openapi/job-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
 import type { Validation } from '../validation.ts'
 import { baseUrl } from './base-url.ts'
-import { replyAccepted } from './reply-accepted.ts'
+import { replyAccepted, replyEarlier } from './reply-accepted.ts'
 
 /** `/v1/jobs`: submit, list, get, result, cancel. Events have a file of their own. */
 export function registerJobRoutes(app: FastifyInstance, core: IngressCore, validation: Validation): void {
   app.post('/v1/jobs', { schema: { body: submitBody, ...jobDocs.submit } }, (request, reply) => {
     const identity = identityOf(request)
-    const caller = { identity, requestId: request.id, facts: request.facts, headers: request.headers }
-    const spec = acceptJob(core, validation, request.body as SubmitJobRequest, caller)
-    return replyAccepted(core, spec, request, reply)
+    const { facts, headers } = request
+    const caller = { identity, requestId: request.id, facts, headers, base: baseUrl(core, request) }
+    return withIdempotency(core, request, reply, {
+      scope: 'jobs',
+      createId: () => createId('job'),
+      async first(jobId) {
+        const spec = acceptJob(core, validation, request.body as SubmitJobRequest, { ...caller, jobId })
+        return replyAccepted(core, spec, request, reply)
+      },
+      find: (jobId) =>
+        findAcceptedJob(core, jobId, identity.owner, (found) => replyEarlier(core, found, request, reply)),
+    })
   })
   app.get('/v1/jobs', { schema: { querystring: ListJobsQuerySchema, ...jobDocs.list } }, (request) =>
     listJobs(core, request),
@@ -54,8 +64,7 @@ async function getJob(core: IngressCore, request: FastifyRequest): Promise<JobVi
 }
 
 async function listJobs(core: IngressCore, request: FastifyRequest): Promise<object> {
-  const { limit = 20, ...filters } = request.query as ListJobsQuery
-  const page = await core.store.listJobs(identityOf(request).owner, { limit, ...filters })
+  const page = await core.store.listJobs(identityOf(request).owner, toJobListQuery(request.query as ListJobsQuery))
   const statuses = await liveStatuses(core, page.jobs)
   const base = baseUrl(core, request)
   return {
@@ -74,17 +83,8 @@ async function liveStatuses(core: IngressCore, jobs: readonly StoredJob[]): Prom
 }
 
 async function getResult(core: IngressCore, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const jobId = jobIdOf(request)
-  const { owner } = identityOf(request)
-  const found = await findJob(core, jobId, owner)
-  const job = found.kind === 'live' ? { ...found.record.spec, status: found.record.status } : found.job
-  if (!isTerminal(job.status)) {
-    const message = `The job '${jobId}' is ${job.status}; its result is there when it has ended.`
-    throw new InferqError({ code: 'job_not_finished', message, retryAfterSeconds: 1 })
-  }
-  const end = found.kind === 'live' ? await readEnd(core, found.record) : endOfStored(found.job)
-  if (end === null) throw new InferqError({ code: 'service_unavailable', message: 'The result is being recorded.' })
-  const result = presentResult(job, resultOf(job.status, end))
+  const found = await findJob(core, jobIdOf(request), identityOf(request).owner)
+  const result = await readResult(core, found)
   return reply.type('application/json; charset=utf-8').send(JSON.stringify(result))
 }
 
@@ -95,7 +95,8 @@ async function postCancel(core: IngressCore, request: FastifyRequest): Promise<o
   return { id: jobId, object: 'job.cancellation', outcome }
 }
 
-async function cancelFound(core: IngressCore, jobId: string, status: JobStatus): Promise<CancelOutcome> {
+/** Wherever it is. */
+export async function cancelFound(core: IngressCore, jobId: string, status: JobStatus): Promise<CancelOutcome> {
   if (isTerminal(status)) return 'already_finished'
   const outcome = await cancelJob(core, jobId)
   if (outcome !== 'unknown') return outcome

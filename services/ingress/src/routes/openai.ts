@@ -1,14 +1,19 @@
-import type { Operation } from '@inferq/contracts'
+import type { JobSpec, Operation } from '@inferq/contracts'
+import { createId } from '@inferq/runtime'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Acceptance, acceptDeferred, acceptInteractive } from '../accept.ts'
 import { answerStream } from '../answer-stream.ts'
 import { answerWhole } from '../answer-whole.ts'
 import type { IngressCore } from '../dependencies.ts'
+import { findAcceptedJob, findAnsweredJob, findJoinPoint, type JoinPoint } from '../earlier-job.ts'
+import { idempotencyKeyOf, withIdempotency } from '../idempotency.ts'
 import type { RequestBody } from '../job-spec.ts'
 import { openAiBodies, openAiDocs } from '../openapi/openai-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
+import { finishesOnDisconnect } from './on-disconnect.ts'
 import { wants } from './prefer.ts'
-import { replyAccepted } from './reply-accepted.ts'
+import { replyAccepted, replyEarlier } from './reply-accepted.ts'
+import { replyStored } from './reply-stored.ts'
 import { streamHeaders } from './stream-headers.ts'
 
 const paths: readonly (readonly [Exclude<Operation, 'summary'>, string])[] = [
@@ -39,24 +44,52 @@ async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
+  const identity = identityOf(request)
   const acceptance: Acceptance = {
     operation,
     request: request.body as RequestBody,
-    identity: identityOf(request),
+    identity,
     requestId: request.id,
     facts: request.facts,
     headers: request.headers,
   }
-  if (wants(request.headers, 'respond-async')) {
-    return replyAccepted(core, acceptDeferred(core, acceptance), request, reply)
-  }
-  const keepResult = request.headers['x-inferq-on-disconnect'] === 'finish'
-  const spec = acceptInteractive(core, acceptance, keepResult)
-  if (spec.stream) {
-    await answerStream(core, spec, reply.raw, streamHeaders(reply), request.facts)
+  const isDeferred = wants(request.headers, 'respond-async')
+  const keepResult = finishesOnDisconnect(request) || idempotencyKeyOf(request) !== undefined
+  return withIdempotency(core, request, reply, {
+    scope: operation,
+    createId: () => createId('job'),
+    first(jobId) {
+      if (isDeferred)
+        return replyAccepted(core, acceptDeferred(core, { ...acceptance, jobId }), request, reply, 'result')
+      return answerJob(core, acceptInteractive(core, { ...acceptance, jobId }, keepResult), request, reply)
+    },
+    find(jobId) {
+      if (isDeferred) {
+        return findAcceptedJob(core, jobId, identity.owner, (found) =>
+          replyEarlier(core, found, request, reply, 'result'),
+        )
+      }
+      return findAnsweredJob(core, jobId, identity.owner, async (found) => {
+        if (found.kind === 'stored') return replyStored(found.job, request, reply)
+        return answerJob(core, found.record.spec, request, reply, await findJoinPoint(core, found.record))
+      })
+    },
+  })
+}
+
+/** On the connection: whole, or as a stream. */
+async function answerJob(
+  core: IngressCore,
+  spec: JobSpec,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  join?: JoinPoint,
+): Promise<unknown> {
+  if ((request.body as RequestBody)['stream'] === true && spec.operation !== 'embeddings') {
+    await answerStream(core, spec, reply.raw, streamHeaders(reply), request.facts, join)
     return reply.hijack()
   }
-  const answered = await answerWhole(core, spec, reply.raw, request.facts)
+  const answered = await answerWhole(core, spec, reply.raw, request.facts, join)
   if (answered.kind === 'disconnected') return reply.hijack()
   reply.headers(answered.headers).type('application/json; charset=utf-8')
   return answered.body

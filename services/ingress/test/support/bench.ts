@@ -1,8 +1,11 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type InferqConfig, parseConfig } from '@inferq/config'
 import type { AttemptRecord, EndPayload, JobSpec, RequeueMove, TerminalStatus } from '@inferq/contracts'
+import { createFileStore } from '@inferq/files'
 import { createDeploymentHealth, type DeploymentHealth } from '@inferq/health'
 import { createSealer } from '@inferq/liveconfig'
-import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
+import { createCancelBroadcast, createJobQueue, createWorkerRegistry, type JobQueue } from '@inferq/queue'
 import { createDeadline, createId, createRedisServiceCheck, createSystemClock } from '@inferq/runtime'
 import { createStore, type Store } from '@inferq/store'
 import { createInferqMetrics, createLogger, createMetrics } from '@inferq/telemetry'
@@ -15,9 +18,11 @@ import {
   until,
 } from '@inferq/testkit'
 import { createLogFollower, createTokenLog, type LogFollower, type LogWriter, type TokenLog } from '@inferq/tokenlog'
+import { createWebhookSecrets } from '@inferq/webhooks'
 import type { Redis } from 'ioredis'
 import { createCore } from '../../src/core.ts'
 import type { IngressCore } from '../../src/dependencies.ts'
+import { createEventTokens } from '../../src/event-tokens.ts'
 import type { Authenticator } from '../../src/identity.ts'
 import { createModelRegistry } from '../../src/models/model-registry.ts'
 import type { IngressOptions } from '../../src/options.ts'
@@ -54,6 +59,8 @@ export interface BenchOptions {
   readonly yaml?: string
   /** Default: a store whose database is not there. */
   readonly store?: Store
+  /** Where files go. Default: a directory that is only made when a file comes. */
+  readonly filesDir?: string
 }
 
 /** An ingress on a socket, over a real Redis. The test is the worker. */
@@ -97,6 +104,7 @@ export async function createBench({
   options,
   bodyBytes,
   store,
+  filesDir,
   yaml = defaultYaml,
 }: BenchOptions = {}): Promise<Bench> {
   const server = createTestRedis()
@@ -140,7 +148,14 @@ export async function createBench({
         follower,
         queue,
         cancellations: createCancelBroadcast({ redis, keys }),
+        workers: createWorkerRegistry({ redis, keys }),
+        eventTokens: createEventTokens(() => createSealer('test').deriveKey('event tokens')),
         store: usedStore,
+        files: createFileStore(
+          config.files.storage,
+          filesDir ?? join(tmpdir(), `inferq-files-${keys.namespace.replaceAll(':', '-')}`),
+        ),
+        webhookSecrets: createWebhookSecrets(usedStore, createSealer('test')),
         authenticator,
         checks: [createRedisServiceCheck({ redis, clock })],
         log,

@@ -6,7 +6,7 @@ export interface CallOptions {
   readonly headers?: Record<string, string>
   readonly signal?: AbortSignal
   /** Sent as it is; otherwise `json` is. */
-  readonly text?: string
+  readonly text?: string | Uint8Array<ArrayBuffer>
   readonly json?: unknown
 }
 

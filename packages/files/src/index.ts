@@ -1,0 +1,2 @@
+export { createFileStore } from './create-file-store.ts'
+export type { ByteRange, FileStore, StoredBytes } from './port.ts'

@@ -1,0 +1,100 @@
+import { createId, createSilentLog } from '@inferq/runtime'
+import { until } from '@inferq/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createStore, type IdempotencyClaim, type Store } from '../src/index.ts'
+import { type DatabaseServer, databaseKinds } from './support/database-servers.ts'
+
+describe.each(databaseKinds())('idempotency keys on $name', ({ start }) => {
+  let server: DatabaseServer
+  let store: Store
+
+  beforeAll(async () => {
+    server = await start()
+    store = createStore({ url: server.url, log: createSilentLog() })
+    const isUp = (): Promise<boolean> =>
+      store.ping().then(
+        () => true,
+        () => false,
+      )
+    await until(isUp, { timeoutMs: 15_000 })
+    await store.migrate()
+  }, 60_000)
+  afterAll(async () => {
+    await store?.close()
+    await server?.stop()
+  })
+
+  const claim = (overrides: Partial<IdempotencyClaim> = {}): IdempotencyClaim => ({
+    owner: 'owner',
+    key: createId('key'),
+    bodyHash: 'h1',
+    subjectId: createId('job'),
+    leaseMs: 60_000,
+    keepMs: 60_000,
+    ...overrides,
+  })
+
+  it('lets one of many be first, and tells the others what that one makes', async () => {
+    const first = claim()
+    const all = Array.from({ length: 12 }, () => ({ ...first, subjectId: createId('job') }))
+    const results = await Promise.all(all.map((one) => store.claimIdempotencyKey(one)))
+    const winner = all[results.findIndex(({ kind }) => kind === 'claimed')]
+    expect(results.filter(({ kind }) => kind === 'claimed')).toHaveLength(1)
+    for (const result of results.filter(({ kind }) => kind !== 'claimed')) {
+      expect(result).toEqual({ kind: 'taken', subjectId: winner?.subjectId, leaseOver: false })
+    }
+  })
+
+  it('is the first one’s again when its statement was sent twice', async () => {
+    const first = claim()
+    expect(await store.claimIdempotencyKey(first)).toEqual({ kind: 'claimed' })
+    expect(await store.claimIdempotencyKey(first)).toEqual({ kind: 'claimed' })
+  })
+
+  it('refuses another request, and knows owners apart', async () => {
+    const first = claim()
+    await store.claimIdempotencyKey(first)
+    const other = { ...first, subjectId: createId('job') }
+    expect(await store.claimIdempotencyKey({ ...other, bodyHash: 'h2' })).toEqual({ kind: 'mismatch' })
+    expect(await store.claimIdempotencyKey({ ...other, owner: 'another' })).toEqual({ kind: 'claimed' })
+  })
+
+  it('says when the first one has had its time, and gives the key to one of those who take over', async () => {
+    const first = claim({ leaseMs: 0 })
+    const { owner, key, subjectId: from } = first
+    await store.claimIdempotencyKey(first)
+    const later = { ...first, subjectId: createId('job') }
+    expect(await store.claimIdempotencyKey(later)).toEqual({ kind: 'taken', subjectId: from, leaseOver: true })
+    const ids = Array.from({ length: 5 }, () => createId('job'))
+    const taken = await Promise.all(
+      ids.map((to) => store.reclaimIdempotencyKey({ owner, key, from, to, leaseMs: 60_000 })),
+    )
+    expect(taken.filter(Boolean)).toHaveLength(1)
+    const winner = ids[taken.indexOf(true)] ?? ''
+    expect(await store.reclaimIdempotencyKey({ owner, key, from, to: winner, leaseMs: 60_000 })).toBe(true)
+    expect(await store.claimIdempotencyKey(later)).toEqual({ kind: 'taken', subjectId: winner, leaseOver: false })
+  })
+
+  it('is free after a release, but only by who has it', async () => {
+    const first = claim()
+    await store.claimIdempotencyKey(first)
+    await store.releaseIdempotencyKey({ ...first, subjectId: 'job_other' })
+    const other = { ...first, bodyHash: 'h2', subjectId: createId('job') }
+    expect(await store.claimIdempotencyKey(other)).toEqual({ kind: 'mismatch' })
+    await store.releaseIdempotencyKey(first)
+    expect(await store.claimIdempotencyKey(other)).toEqual({ kind: 'claimed' })
+  })
+
+  it('is as good as none when it is too old, and is deleted then', async () => {
+    const first = claim()
+    await store.claimIdempotencyKey(first)
+    const other = { ...first, bodyHash: 'h2', subjectId: createId('job') }
+    expect(await store.claimIdempotencyKey({ ...other, keepMs: -1_000 })).toEqual({ kind: 'claimed' })
+    const page = { createdBefore: Date.now() + 60_000, limit: 1 }
+    expect(await store.deleteIdempotencyKeys(page)).toBe(1)
+    let deleted = 1
+    while (deleted > 0) deleted = await store.deleteIdempotencyKeys({ ...page, limit: 100 })
+    expect(await store.claimIdempotencyKey({ ...first, bodyHash: 'h3' })).toEqual({ kind: 'claimed' })
+    expect(await store.deleteIdempotencyKeys({ createdBefore: Date.now() - 60_000, limit: 10 })).toBe(0)
+  })
+})

@@ -1,0 +1,270 @@
+import { absent, type BadRow, type FieldRow, fieldRows, manyEntries, unknown, unsupported } from './rows.ts'
+
+const hi = [{ role: 'user', content: 'Hi' }]
+export const chat = { model: 'chat', messages: hi }
+const text = { model: 'chat', prompt: 'Hi' }
+const embeddings = { model: 'team/embed', input: 'Hi' }
+const tool = { type: 'function', function: { name: 'f', parameters: {} } }
+const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } }
+
+/** What the three OpenAI routes have in common. */
+const shared: readonly FieldRow[] = [
+  ['an empty model', { model: '' }, 'model'],
+  ['a model that is a number', { model: 5 }, 'model'],
+  ['a model that is null', { model: null }, 'model'],
+  ['a model that is a list', { model: ['chat'] }, 'model'],
+  ['a model that is too long', { model: 'm'.repeat(257) }, 'model'],
+  ['a user that is a number', { user: 5 }, 'user'],
+  ['a user that is too long', { user: 'u'.repeat(513) }, 'user'],
+  ['tags that are a text', { tags: 'a' }, 'tags'],
+  ['a tag that is a number', { tags: ['a', 1] }, 'tags[1]'],
+  ['an empty tag', { tags: [''] }, 'tags[0]'],
+  ['a cache that is on', { cache: true }, 'cache'],
+  ['a cache with no-cache in words', { cache: { 'no-cache': 'yes' } }, 'cache.no-cache'],
+  ['a cache with a negative ttl', { cache: { ttl: -1 } }, 'cache.ttl'],
+  ['a cache with s-maxage in words', { cache: { 's-maxage': '60' } }, 'cache.s-maxage'],
+  ['a cache with an empty namespace', { cache: { namespace: '' } }, 'cache.namespace'],
+  ['a cache with an unknown field', { cache: { max: 1 } }, 'cache.max', unknown],
+  ['metadata that are a list', { metadata: [] }, 'metadata'],
+  ['metadata with a number', { metadata: { a: 1 } }, 'metadata.a'],
+  ['metadata with an object', { metadata: { a: {} } }, 'metadata.a'],
+  ['much metadata', { metadata: manyEntries(17) }, 'metadata'],
+  ['a long value in metadata', { metadata: { a: 'v'.repeat(513) } }, 'metadata.a'],
+  ['a long name in metadata', { metadata: { ['k'.repeat(65)]: 'v' } }, 'metadata'],
+  ['a tag in metadata that is a number', { metadata: { tags: [1] } }, 'metadata.tags[0]'],
+]
+
+const sampling: readonly FieldRow[] = [
+  ['a temperature in words', { temperature: 'hot' }, 'temperature'],
+  ['a temperature as text', { temperature: '1' }, 'temperature'],
+  ['a temperature too high', { temperature: 2.1 }, 'temperature'],
+  ['a temperature below zero', { temperature: -0.1 }, 'temperature'],
+  ['a negative top_p', { top_p: -0.1 }, 'top_p'],
+  ['a top_p above one', { top_p: 1.01 }, 'top_p'],
+  ['a presence penalty too high', { presence_penalty: 3 }, 'presence_penalty'],
+  ['a frequency penalty too low', { frequency_penalty: -3 }, 'frequency_penalty'],
+  ['no choices', { n: 0 }, 'n'],
+  ['half a choice', { n: 1.5 }, 'n'],
+  ['too many choices', { n: 129 }, 'n'],
+  ['half a seed', { seed: 0.5 }, 'seed'],
+  ['max_tokens of zero', { max_tokens: 0 }, 'max_tokens'],
+  ['max_tokens beyond all', { max_tokens: 1e12 }, 'max_tokens'],
+  ['a stop that is a number', { stop: 5 }, 'stop'],
+  ['five stops', { stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
+  ['a stop in the list that is no text', { stop: ['a', 1] }, 'stop[1]'],
+  ['stream in words', { stream: 'yes' }, 'stream'],
+  ['stream options without stream', { stream_options: { include_usage: true } }, 'stream_options'],
+  ['stream options that are a list', { stream: true, stream_options: [] }, 'stream_options'],
+  [
+    'include_usage in words',
+    { stream: true, stream_options: { include_usage: 'yes' } },
+    'stream_options.include_usage',
+  ],
+  ['an unknown service tier', { service_tier: 'gold' }, 'service_tier'],
+  ['a logit bias that is a list', { logit_bias: [] }, 'logit_bias'],
+  ['a logit bias too high', { logit_bias: { 50256: 101 } }, 'logit_bias[50256]'],
+  ['a logit bias in words', { logit_bias: { 50256: 'never' } }, 'logit_bias[50256]'],
+]
+
+const chatFields: readonly FieldRow[] = [
+  ['no messages', { messages: undefined }, 'messages', absent],
+  ['messages that are null', { messages: null }, 'messages'],
+  ['messages that are a text', { messages: 'Hi' }, 'messages'],
+  ['messages that are an object', { messages: {} }, 'messages'],
+  ['empty messages', { messages: [] }, 'messages'],
+  ['a message that is a text', { messages: ['Hi'] }, 'messages[0]'],
+  ['a message that is a list', { messages: [[]] }, 'messages[0]'],
+  ['max_completion_tokens of zero', { max_completion_tokens: 0 }, 'max_completion_tokens'],
+  ['both limits of tokens', { max_tokens: 5, max_completion_tokens: 5 }, 'max_tokens'],
+  ['logprobs as a number', { logprobs: 5 }, 'logprobs'],
+  ['top_logprobs without logprobs', { top_logprobs: 2 }, 'top_logprobs'],
+  ['too many top_logprobs', { logprobs: true, top_logprobs: 21 }, 'top_logprobs'],
+  ['an unknown reasoning effort', { reasoning_effort: 'huge' }, 'reasoning_effort'],
+  ['an unknown verbosity', { verbosity: 'chatty' }, 'verbosity'],
+  ['audio as output', { modalities: ['text', 'audio'] }, 'modalities[1]', unsupported],
+  ['an unknown modality', { modalities: ['smell'] }, 'modalities[0]'],
+  ['a voice', { audio: { voice: 'alloy', format: 'mp3' } }, 'audio', unsupported],
+  ['store in words', { store: 'yes' }, 'store'],
+  ['parallel tool calls in words', { parallel_tool_calls: 'no' }, 'parallel_tool_calls'],
+  ['a prediction without content', { prediction: { type: 'content' } }, 'prediction.content', absent],
+  ['a prediction of another type', { prediction: { type: 'x', content: 'y' } }, 'prediction.type'],
+  ['web search options that are true', { web_search_options: true }, 'web_search_options'],
+  ['tools that are an object', { tools: {} }, 'tools'],
+  ['a tool that is a text', { tools: ['f'] }, 'tools[0]'],
+  ['a tool without a type', { tools: [{}] }, 'tools[0].type', absent],
+  ['a tool without its function', { tools: [{ type: 'function' }] }, 'tools[0].function', absent],
+  ['a function without a name', { tools: [{ type: 'function', function: {} }] }, 'tools[0].function.name', absent],
+  [
+    'a function whose name has a blank',
+    { tools: [{ type: 'function', function: { name: 'a b' } }] },
+    'tools[0].function.name',
+  ],
+  [
+    'a function whose name is too long',
+    { tools: [{ type: 'function', function: { name: 'f'.repeat(65) } }] },
+    'tools[0].function.name',
+  ],
+  [
+    'a function whose parameters are a text',
+    { tools: [{ type: 'function', function: { name: 'f', parameters: '{}' } }] },
+    'tools[0].function.parameters',
+  ],
+  ['an unknown tool choice', { tools: [tool], tool_choice: 'some' }, 'tool_choice'],
+  ['a tool choice without tools', { tool_choice: 'required' }, 'tool_choice'],
+  [
+    'a tool choice without its function',
+    { tools: [tool], tool_choice: { type: 'function' } },
+    'tool_choice.function',
+    absent,
+  ],
+  [
+    'a tool choice of no tool',
+    { tools: [tool], tool_choice: { type: 'function', function: { name: 'g' } } },
+    'tool_choice.function.name',
+  ],
+  ['a response format that is a text', { response_format: 'json' }, 'response_format'],
+  ['a response format without a type', { response_format: {} }, 'response_format.type', absent],
+  ['an unknown response format', { response_format: { type: 'xml' } }, 'response_format.type'],
+  [
+    'a response format without its schema',
+    { response_format: { type: 'json_schema' } },
+    'response_format.json_schema',
+    absent,
+  ],
+  [
+    'a schema without a name',
+    { response_format: { type: 'json_schema', json_schema: { schema: {} } } },
+    'response_format.json_schema.name',
+    absent,
+  ],
+  [
+    'a schema that is a text',
+    { response_format: { type: 'json_schema', json_schema: { name: 'n', schema: '{}' } } },
+    'response_format.json_schema.schema',
+  ],
+  ['functions that are an object', { functions: {} }, 'functions'],
+  ['a function call in other words', { function_call: 'maybe' }, 'function_call'],
+]
+
+/** The second of two messages. */
+const messages: readonly (readonly [what: string, message: unknown, param: string, code?: string])[] = [
+  ['no role', { content: 'x' }, 'role', absent],
+  ['an unknown role', { role: 'robot', content: 'x' }, 'role'],
+  ['a role that is a list', { role: ['user'], content: 'x' }, 'role'],
+  ['no content', { role: 'user' }, 'content', absent],
+  ['null as content', { role: 'system', content: null }, 'content', absent],
+  ['a content that is a number', { role: 'user', content: 5 }, 'content'],
+  ['a content that is an object', { role: 'user', content: { type: 'text', text: 'x' } }, 'content'],
+  ['an empty list of parts', { role: 'user', content: [] }, 'content'],
+  ['a part that is a text', { role: 'user', content: ['x'] }, 'content[0]'],
+  ['a part without a type', { role: 'user', content: [{ text: 'b' }] }, 'content[0].type', absent],
+  ['a part of type 5', { role: 'user', content: [{ type: 5 }] }, 'content[0].type'],
+  ['a text part without text', { role: 'user', content: [{ type: 'text' }] }, 'content[0].text', absent],
+  ['a text part whose text is a list', { role: 'user', content: [{ type: 'text', text: [] }] }, 'content[0].text'],
+  ['an image without its url', { role: 'user', content: [{ type: 'image_url' }] }, 'content[0].image_url', absent],
+  [
+    'an image whose url is a text',
+    { role: 'user', content: [{ type: 'image_url', image_url: 'https://a/b.png' }] },
+    'content[0].image_url',
+  ],
+  [
+    'an image whose url is empty',
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'x' },
+        { type: 'image_url', image_url: { url: '' } },
+      ],
+    },
+    'content[1].image_url.url',
+  ],
+  [
+    'an image of unknown detail',
+    { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://a/b.png', detail: 'huge' } }] },
+    'content[0].image_url.detail',
+  ],
+  [
+    'audio as input',
+    { role: 'user', content: [{ type: 'input_audio', input_audio: { data: '', format: 'wav' } }] },
+    'content[0].type',
+    unsupported,
+  ],
+  ['a file part without a file', { role: 'user', content: [{ type: 'file' }] }, 'content[0].file', absent],
+  ['an empty file', { role: 'user', content: [{ type: 'file', file: {} }] }, 'content[0].file.file_data', absent],
+  ['a name that is too long', { role: 'user', content: 'x', name: 'n'.repeat(257) }, 'name'],
+  ['an assistant that says nothing', { role: 'assistant' }, 'content', absent],
+  ['an assistant with no tool calls', { role: 'assistant', content: null, tool_calls: [] }, 'content', absent],
+  ['tool calls that are an object', { role: 'assistant', tool_calls: {} }, 'tool_calls'],
+  [
+    'a tool call without an id',
+    { role: 'assistant', tool_calls: [{ ...call, id: undefined }] },
+    'tool_calls[0].id',
+    absent,
+  ],
+  [
+    'a tool call without a type',
+    { role: 'assistant', tool_calls: [{ ...call, type: undefined }] },
+    'tool_calls[0].type',
+    absent,
+  ],
+  [
+    'a tool call without its function',
+    { role: 'assistant', tool_calls: [{ ...call, function: undefined }] },
+    'tool_calls[0].function',
+    absent,
+  ],
+  [
+    'a tool call whose arguments are an object',
+    { role: 'assistant', tool_calls: [{ ...call, function: { name: 'f', arguments: {} } }] },
+    'tool_calls[0].function.arguments',
+  ],
+  ['a tool without its call', { role: 'tool', content: 'x' }, 'tool_call_id', absent],
+  ['a tool that says nothing', { role: 'tool', tool_call_id: 'c1' }, 'content', absent],
+  ['a function without a name', { role: 'function', content: 'x' }, 'name', absent],
+  ['an answer in audio', { role: 'assistant', audio: { id: 'a' } }, 'audio', unsupported],
+]
+
+const textFields: readonly FieldRow[] = [
+  ['no prompt', { prompt: undefined }, 'prompt', absent],
+  ['a prompt that is an object', { prompt: {} }, 'prompt'],
+  ['a prompt that is null', { prompt: null }, 'prompt'],
+  ['an empty list of prompts', { prompt: [] }, 'prompt'],
+  ['a list of prompts with an object', { prompt: ['a', {}] }, 'prompt[1]'],
+  ['a negative token', { prompt: [1, -1] }, 'prompt[1]'],
+  ['too many logprobs', { logprobs: 21 }, 'logprobs'],
+  ['logprobs that are true', { logprobs: true }, 'logprobs'],
+  ['best_of less than n', { n: 3, best_of: 2 }, 'best_of'],
+  ['best_of with a stream', { best_of: 2, stream: true }, 'best_of'],
+  ['echo in words', { echo: 'yes' }, 'echo'],
+  ['a suffix that is a number', { suffix: 5 }, 'suffix'],
+]
+
+const embeddingFields: readonly FieldRow[] = [
+  ['no input', { input: undefined }, 'input', absent],
+  ['an input that is null', { input: null }, 'input'],
+  ['an empty input', { input: '' }, 'input'],
+  ['an empty list of inputs', { input: [] }, 'input'],
+  ['an input that is an object', { input: {} }, 'input'],
+  ['an empty text among inputs', { input: ['a', ''] }, 'input[1]'],
+  ['a token among texts', { input: ['a', 1] }, 'input[1]'],
+  ['token lists with a text', { input: [[1, 'a']] }, 'input[0][1]'],
+  ['a half token', { input: [1, 2.5] }, 'input[1]'],
+  ['a token beyond 32 bits', { input: [1, 4_294_967_296] }, 'input[1]'],
+  ['too many inputs', { input: new Array(2049).fill('a') }, 'input'],
+  ['no dimensions', { dimensions: 0 }, 'dimensions'],
+  ['dimensions in words', { dimensions: '256' }, 'dimensions'],
+  ['an unknown encoding', { encoding_format: 'hex' }, 'encoding_format'],
+]
+
+export const openAiRows: readonly BadRow[] = [
+  ...fieldRows('/v1/chat/completions', chat, [...shared, ...sampling, ...chatFields]),
+  ...fieldRows(
+    '/v1/chat/completions',
+    chat,
+    messages.map(([what, message, param, code = 'invalid_value']): FieldRow => {
+      return [`a message with ${what}`, { messages: [...hi, message] }, `messages[1].${param}`, code]
+    }),
+  ),
+  ...fieldRows('/v1/completions', text, [...shared, ...sampling, ...textFields]),
+  ...fieldRows('/v1/embeddings', embeddings, [...shared, ...embeddingFields]),
+]
