@@ -141,6 +141,7 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
   const server = createIngressServer(core, listen)
   const { stopTimeoutMs = 30_000 } = options
   const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs }, [
+    server.prepared,
     connections,
     follower,
     health,

@@ -14,6 +14,8 @@ export interface ListenOptions {
 }
 
 export interface IngressServer extends Service {
+  /** Builds all that can be built before there are connections: it keeps the event loop busy for a while. */
+  readonly prepared: Service
   /** `http://127.0.0.1:4000`; only after `start`. */
   url(): string
 }
@@ -60,10 +62,19 @@ export function createIngressServer(core: IngressCore, listen: ListenOptions): I
     }
   }
 
+  const prepared = createService({
+    name: 'app',
+    async start() {
+      app = await createApp(core)
+    },
+    // The server closes it; without one it holds nothing open.
+    async stop() {},
+  })
+
   const service = createService({
     name: 'ingress',
     async start() {
-      app = await createApp(core)
+      app ??= await createApp(core)
       const { server } = app
       server.on('connection', (socket) => {
         sockets.add(socket)
@@ -89,6 +100,7 @@ export function createIngressServer(core: IngressCore, listen: ListenOptions): I
 
   return {
     ...service,
+    prepared,
     url() {
       const address = app?.server.address() as AddressInfo | null | undefined
       if (!address) throw new Error('the ingress does not listen')
