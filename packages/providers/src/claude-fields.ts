@@ -10,6 +10,7 @@ const marks: readonly string[] = ['cache_control', 'thinking_blocks', 'is_error'
  */
 export function withoutClaudeFields(body: JsonObject): JsonObject {
   const { messages, tools } = body
+  if (!hasAnyOfIt(body)) return { ...body }
   return {
     ...without(body),
     ...(Array.isArray(messages) ? { messages: picturesAfterResults(messages.map(cleanMessage)) } : {}),
@@ -17,10 +18,30 @@ export function withoutClaudeFields(body: JsonObject): JsonObject {
   }
 }
 
+/** Most requests hold nothing of the kind, and cost no more than this look. */
+function hasAnyOfIt(body: JsonObject): boolean {
+  const { messages, tools } = body
+  if (hasMarks(body)) return true
+  if (Array.isArray(tools) && tools.some(isMarked)) return true
+  return Array.isArray(messages) && messages.some(isOfClaude)
+}
+
+function isOfClaude(message: unknown): boolean {
+  if (!isObject(message)) return false
+  const { content, tool_calls: calls } = message
+  if (hasMarks(message)) return true
+  // What a tool has given in parts may hold pictures.
+  if (Array.isArray(content) && (message['role'] === 'tool' || content.some(isMarked))) return true
+  return Array.isArray(calls) && calls.some(isMarked)
+}
+
+function isMarked(item: unknown): boolean {
+  return isObject(item) && hasMarks(item)
+}
+
 function cleanMessage(message: unknown): unknown {
   if (!isObject(message)) return message
   const { content, tool_calls: calls } = message
-  const isMarked = (item: unknown): boolean => isObject(item) && hasMarks(item)
   const parts = Array.isArray(content) && content.some(isMarked) ? { content: content.map(withoutMarks) } : {}
   const called = Array.isArray(calls) && calls.some(isMarked) ? { tool_calls: calls.map(withoutMarks) } : {}
   return { ...without(message), ...parts, ...called }
@@ -37,7 +58,8 @@ function without(object: JsonObject): JsonObject {
 }
 
 function hasMarks(object: JsonObject): boolean {
-  return marks.some((mark) => mark in object)
+  for (const mark of marks) if (mark in object) return true
+  return false
 }
 
 /** After the last result of a turn: between two results nothing may stand. */

@@ -98,7 +98,7 @@ function without(message: unknown, fields: readonly string[]): unknown {
 
 /** Under its name there may be any server with a base URL of its own. */
 function isOpenAIItself({ provider, baseUrl }: BodyUpstream): boolean {
-  return provider === 'azure' || (provider === 'openai' && new URL(baseUrl).hostname === 'api.openai.com')
+  return provider === 'azure' || (provider === 'openai' && /^https:\/\/api\.openai\.com(?=[:/]|$)/i.test(baseUrl))
 }
 
 /** How many choices the request asks for. */
