@@ -4,7 +4,7 @@ import type { Deployment, DeploymentTimeouts } from './inferq-config.ts'
 import { acceptedLitellmParams, acceptedModelInfo } from './litellm-keys.ts'
 import { asWritten, type DeploymentFacts, factKeys, readFacts } from './model-facts.ts'
 import { costKeys, longCostKeys } from './pricing.ts'
-import type { Named, Reader } from './reader.ts'
+import { isAbsent, type Named, type Reader } from './reader.ts'
 import { loadOptions, readPlain, requestParams } from './request-params.ts'
 import { readNames, readTexts } from './texts.ts'
 import type { Place, Tree } from './tree.ts'
@@ -65,7 +65,10 @@ export function readDeployments(
   const entry = reader.section(tree, entryRules)
   if (entry === undefined) return []
   const model = readModelName(tree, entry.get('model_name'), reader)
-  if (!entry.has('litellm_params')) reader.fault(tree, 'no litellm_params', 'litellm_params with at least model')
+  const given = entry.get('litellm_params')
+  if (given === undefined || isAbsent(given)) {
+    reader.fault(given ?? tree, 'no litellm_params', 'litellm_params with at least model')
+  }
   const params = reader.section(entry.get('litellm_params'), paramRules)
   const info = reader.section(entry.get('model_info'), infoRules) ?? new Map<string, Tree>()
   if (params === undefined) return []
@@ -92,7 +95,9 @@ export function readDeployments(
 
 function readModelName(entry: Tree, tree: Tree | undefined, reader: Reader): string | undefined {
   const name = reader.text(tree)
-  if (tree === undefined) reader.fault(entry, 'no model_name', 'model_name, the name that clients send')
+  // A key without a value says nothing.
+  if (tree === undefined || isAbsent(tree))
+    reader.fault(tree ?? entry, 'no model_name', 'model_name, the name that clients send')
   if (tree === undefined || name === undefined) return undefined
   if (name.length > 256) reader.fault(tree, `a name of ${name.length} characters`, 'at most 256')
   else if (name.split('*').length > 2) reader.fault(tree, `"${name}"`, 'at most one * in a name')

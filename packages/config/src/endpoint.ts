@@ -1,6 +1,6 @@
 import type { ProviderFamily } from './families/index.ts'
 import type { LoadBalancing } from './load-balancing.ts'
-import type { Reader } from './reader.ts'
+import { isAbsent, type Reader } from './reader.ts'
 import type { Tree } from './tree.ts'
 import { credentialNames, endpointOf, normalBaseUrl, parseUpstreamModel, type UpstreamModel } from './upstream.ts'
 
@@ -30,7 +30,8 @@ export function readUpstream(
 ): KnownUpstream | undefined {
   const tree = params.get('model')
   const model = reader.text(tree)
-  if (tree === undefined) reader.fault(place, 'no model', 'model, such as ollama/llama3.1 or openai/gpt-4o')
+  if (tree === undefined || isAbsent(tree))
+    reader.fault(tree ?? place, 'no model', 'model, such as ollama/llama3.1 or openai/gpt-4o')
   const customProvider = reader.text(params.get('custom_llm_provider'))
   if (tree === undefined || model === undefined) return undefined
   const upstream = parseUpstreamModel(model, customProvider)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatFault, type InferqConfig, type OverlayRow } from '../src/index.ts'
+import { formatFault, type InferqConfig, type OverlayRow, parseConfig } from '../src/index.ts'
 import { faultsOf, load, models } from './support.ts'
 
 function row(id: string, modelName: string, params: Record<string, unknown>, modelInfo = {}): OverlayRow {
@@ -11,6 +11,29 @@ function withRows(text: string, ...overlay: readonly OverlayRow[]): InferqConfig
 }
 
 const list = models('a', 'b')
+
+it.each<[string, object]>([
+  ['a null model', { modelName: 'm', litellmParams: { model: null } }],
+  ['no model', { modelName: 'm', litellmParams: {} }],
+  ['an empty name', { modelName: '', litellmParams: { model: 'ollama/x' } }],
+])('a row with %s is told of, never dropped in silence', (_, row) => {
+  const overlay = [{ id: 'row1', modelName: 'm', litellmParams: {}, modelInfo: {}, ...row }]
+  const result = parseConfig({ env: {}, overlay })
+  expect(result.kind === 'config' && result.config.overlayFaults.map(({ key }) => key)).toEqual([
+    expect.stringMatching(/^row1/),
+  ])
+})
+
+it('an entry of a file whose values were left empty is a fault', () => {
+  const text =
+    'model_list:\n  - model_name:\n    litellm_params: {model: ollama/x}\n  - model_name: b\n    litellm_params:\n  - model_name: c\n    litellm_params: {model: }\n'
+  const result = parseConfig({ source: { file: 'f', text }, env: {} })
+  expect(result.kind === 'invalid' && result.faults.map(({ line, found }) => `${line} ${found}`)).toEqual([
+    '2 no model_name',
+    '5 no litellm_params',
+    '7 no model',
+  ])
+})
 
 describe('models of the database', () => {
   it('are laid over those of the file, under their own ids', () => {
