@@ -3,7 +3,7 @@ import { createService, type Service } from '@inferq/runtime'
 import type { Redis } from 'ioredis'
 
 export interface CancelListenerOptions {
-  /** A connection of its own for the subscription. */
+  /** May have other subscriptions too. */
   readonly subscriber: Redis
   readonly keys: RedisKeys
   onCancel(jobId: string): void
@@ -12,7 +12,9 @@ export interface CancelListenerOptions {
 /** Hears which running jobs shall stop. A message lost here costs only work: the job's record is marked as well. */
 export function createCancelListener({ subscriber, keys, onCancel }: CancelListenerOptions): Service {
   const channel = keys.cancellations()
-  const onMessage = (_channel: string, jobId: string): void => onCancel(jobId)
+  const onMessage = (from: string, jobId: string): void => {
+    if (from === channel) onCancel(jobId)
+  }
   return createService({
     name: 'cancel-listener',
     async start() {

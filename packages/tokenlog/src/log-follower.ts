@@ -47,7 +47,9 @@ export function createLogFollower(options: LogFollowerOptions): LogFollower {
   let sweep: Iterator<FollowingState> | undefined
   let stopped = false
 
-  const onMessage = (_channel: string, message: string): void => {
+  const onMessage = (from: string, message: string): void => {
+    // The connection may have other subscriptions: what they bring is no sign that ours lives.
+    if (from !== channel) return
     const first = message.indexOf('\n')
     if (first <= 0) {
       lastBeatAt = clock.monotonic()
