@@ -37,10 +37,12 @@ describe('stats', () => {
       return opened.answer.catch(() => undefined)
     })
     await Promise.all(calls)
-    await until(() => stats().total.running + stats().total.waiting === 0)
-    const { calls: all, completed, aborted, failed, rejected } = stats().total
-    expect(completed + aborted + failed + rejected).toBe(all)
-    expect(rejected).toBeGreaterThan(0)
+    // A client that has left may be gone before the server has read all of its request.
+    await until(() => {
+      const { calls: all, completed, aborted, failed, rejected, running, waiting } = stats().total
+      return running + waiting === 0 && completed + aborted + failed + rejected === all
+    })
+    expect(stats().total.rejected).toBeGreaterThan(0)
   })
 
   it('shows the last requests with secrets masked, and their bodies when it keeps them', async () => {
