@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { type InferqConfig, parseConfig } from '@inferq/config'
 import type { AttemptRecord, EndPayload, JobSpec, JobStatus, RedisKeys } from '@inferq/contracts'
 import { createSealer } from '@inferq/liveconfig'
-import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
+import { createCancelBroadcast, createJobConsumer, createJobQueue, type JobQueue } from '@inferq/queue'
 import {
+  createDeadline,
   createId,
   createSilentLog,
   createSystemClock,
@@ -31,12 +32,15 @@ export interface TestPostgres {
   stop(): Promise<void>
 }
 
-/** Statements time out soon, for tests in which it is away. */
-export async function startTestPostgres({ statementTimeoutMs = 1_000 } = {}): Promise<TestPostgres> {
+/**
+ * Statements time out soon, for tests in which it is away; the relay takes a job at once, even while its ingress is about to
+ * enqueue it.
+ */
+export async function startTestPostgres({ statementTimeoutMs = 1_000, relayAfterMs = 0 } = {}): Promise<TestPostgres> {
   const directory = await mkdtemp(join(tmpdir(), 'inferq-controller-'))
   const cacheDir = join(import.meta.dirname, '../../../.inferq/cache')
   const server = await startEmbeddedPostgres({ dataDir: join(directory, 'postgres'), cacheDir, log: createSilentLog() })
-  const store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs: 0, statementTimeoutMs })
+  const store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs, statementTimeoutMs })
   await store.migrate()
   const farFuture = Date.UTC(2100, 0, 1)
   return {
@@ -85,6 +89,8 @@ export interface World {
   /** As a worker runs it, without the queue. */
   begin(spec: JobSpec): Promise<number>
   run(spec: JobSpec, end?: Partial<EndPayload>): Promise<void>
+  /** A worker that answers what comes out of the queue, until the world is closed. Gives the jobs that it began, as it does. */
+  serve(): Promise<readonly string[]>
   status(spec: JobSpec): Promise<JobStatus | 'gone' | 'unknown'>
   stored(spec: JobSpec): Promise<StoredJob>
   close(): Promise<void>
@@ -110,6 +116,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
   const tokenLog = createTokenLog({ redis, keys, clock })
   const queue = createJobQueue({ redis, keys, log })
   const controllers: ServiceGroup[] = []
+  const stops: (() => Promise<void>)[] = []
   const begun = new Map<string, { attempt: AttemptRecord; record: Parameters<TokenLog['finish']>[0] }>()
 
   const world: World = {
@@ -169,6 +176,26 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
       }
       await tokenLog.finish(record, { ...attempt, endedAt: clock.now(), outcome: 'completed' }, 'completed', payload)
     },
+    async serve() {
+      const began: string[] = []
+      const consumer = createJobConsumer({
+        ...{ class: 'gpu', concurrency: 8, lockMs: 6_000, stalledMs: 2_000, keys, log },
+        redis: await server.connect('blocking'),
+        async process({ jobId, hop }) {
+          const result = await tokenLog.begin(jobId, { hop, class: 'gpu', worker: 'w1', maxTries: 3 })
+          if (result.kind !== 'begun') return { kind: 'done' }
+          began.push(jobId)
+          const attempt = { attempt: result.attempt, hop, class: 'gpu', worker: 'w1', startedAt: clock.now() }
+          const ended = { ...attempt, endedAt: clock.now(), outcome: 'completed' as const }
+          await tokenLog.finish(result.record, ended, 'completed', { at: clock.now(), result: { answer: jobId } })
+          return { kind: 'done' }
+        },
+        onAbandoned: async () => {},
+      })
+      await consumer.start()
+      stops.push(() => consumer.stop(createDeadline(clock, { timeoutMs: 5_000, what: 'stopping' })))
+      return began
+    },
     async status(spec) {
       const lookup = await store.getJob(spec.id, spec.owner)
       return lookup.kind === 'found' ? lookup.job.status : lookup.kind
@@ -180,6 +207,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
     },
     async close() {
       for (const group of controllers) await group.stop()
+      for (const stop of stops) await stop()
       await queue.close()
       await tokenLog.close()
       await server.close()

@@ -102,10 +102,13 @@ describe('an open circuit', () => {
   it('opens for every ingress', async () => {
     const other = await bench.anotherIngress()
     await breakDown('experiment/openai/experiment')
+    const json = { model: 'experiment', messages }
+    // A request that came before the news would wait for a worker.
     await until(async () => {
-      const json = { model: 'experiment', messages }
-      return (await call(`${other.url}/v1/chat/completions`, { json })).status === 503
+      const told = await (await call(`${other.url}/v1/route/explain`, { json })).text()
+      return told.includes('"state":"open"')
     })
+    expect((await call(`${other.url}/v1/chat/completions`, { json })).status).toBe(503)
   })
 })
 

@@ -1,8 +1,11 @@
-/** Waits for a condition by looking every few milliseconds; throws when it does not come true in time. */
+/**
+ * Waits for a condition by looking every few milliseconds; throws when it does not come true in time. The time is for what
+ * never comes true: on a busy machine, what will come true may take long.
+ */
 export async function until<T>(
   condition: () => T | Promise<T>,
   {
-    timeoutMs = 5_000,
+    timeoutMs = 15_000,
     everyMs = 5,
     what = condition.toString(),
   }: { timeoutMs?: number; everyMs?: number; what?: string } = {},
