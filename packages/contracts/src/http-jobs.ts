@@ -80,6 +80,7 @@ export const JobView = Type.Object({
   object: Type.Literal('job'),
   type: Type.Enum([...jobTypes]),
   status: Type.Enum([...jobStatuses]),
+  owner: Type.String({ description: 'Who it belongs to.' }),
   retry_of: nullable(Type.String({ description: 'The job that this one runs again.' })),
   model: Type.String(),
   created_at: Type.Number({ description: 'Unix time in seconds, with milliseconds as the fraction.' }),
@@ -149,6 +150,16 @@ export const ListJobsQuery = Type.Object(
     type: Type.Optional(Type.Enum([...jobTypes])),
     model: Type.Optional(Type.String({ maxLength: 256 })),
     class: Type.Optional(Type.String({ maxLength: 256 })),
+    error_code: Type.Optional(
+      Type.String({ maxLength: 64, description: 'Of the error it ended with.', examples: ['upstream_timeout'] }),
+    ),
+    owner: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description: "For administrators: another owner's jobs; `*`: everybody's. Default: one's own.",
+      }),
+    ),
     created_after: Type.Optional(unixTime),
     created_before: Type.Optional(unixTime),
   },

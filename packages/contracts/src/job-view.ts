@@ -3,7 +3,7 @@ import type { JobView } from './http-jobs.ts'
 import type { AttemptRecord, Operation, RouteNote } from './job.ts'
 import { presentResult } from './job-answer.ts'
 import { isTerminal, type JobStatus } from './job-state.ts'
-import type { ProgressPayload, TokenUsage } from './log-entry.ts'
+import { countAttempts, type ProgressPayload, type TokenUsage } from './log-entry.ts'
 
 /** All that a job's view is made of. Times in ms epoch. */
 export interface JobFacts {
@@ -11,6 +11,7 @@ export interface JobFacts {
   readonly type: JobView['type']
   readonly operation: Operation
   readonly status: JobStatus
+  readonly owner: string
   readonly model: string
   readonly class: string
   readonly createdAt: number
@@ -38,6 +39,7 @@ export function viewOfJob(base: string, job: JobFacts): JobView {
     object: 'job',
     type: job.type,
     status: job.status,
+    owner: job.owner,
     retry_of: job.retryOf ?? null,
     model: job.model,
     created_at: job.createdAt / 1000,
@@ -61,7 +63,7 @@ export function viewOfJob(base: string, job: JobFacts): JobView {
 
 function viewOfAttempt(attempt: AttemptRecord): JobView['attempts'][number] {
   return {
-    attempt: attempt.attempt,
+    attempt: countAttempts(attempt.attempt),
     hop: attempt.hop,
     class: attempt.class,
     worker: attempt.worker,

@@ -2,7 +2,7 @@ import type { ErrorDetail } from './errors.ts'
 import type { TerminalStatus } from './job-state.ts'
 
 /**
- * Position in a token log: `<attempt>-<seq>`. Redis refuses an id that is not greater than the last one, so the first entry
+ * Position in a token log: `<attempt>-<seq>` (`attemptBase` says how attempts are numbered). Redis refuses an id that is not greater than the last one, so the first entry
  * of attempt n fences every later write of attempt n - 1. It is also the id of the SSE event.
  */
 export interface LogPosition {
@@ -14,7 +14,7 @@ export interface LogPosition {
  * Kinds of entries. One letter each: there is one entry for every flush of tokens.
  * | kind | payload | meaning |
  * |---|---|---|
- * | q | JSON QueuedPayload | accepted; the first entry of an asynchronous job, `0-1` |
+ * | q | JSON QueuedPayload | accepted; the first entry of an asynchronous job, `0-1`, or `<base>-1` after a loss, followed by an x |
  * | s | JSON StartedPayload | an attempt began, always `<attempt>-0` |
  * | m | JSON ServedPayload | which deployment the output that follows is from; comes with the attempt's first output |
  * | t | text | text of the first choice, as it came |
@@ -127,6 +127,29 @@ export interface EndPayload {
   readonly costNanoUsd?: number | null
   readonly deployment?: string
   readonly timings?: EndTimings
+}
+
+/**
+ * Attempts are numbered from 1. When Redis has lost a job with its log, those of the new log are numbered from 1,000,001,
+ * after the next loss from 2,000,001, and so on: positions go on ascending, and writers from before stay fenced.
+ */
+const attemptsPerLoss = 1_000_000
+/** Beyond it a position would have more digits than one may have. */
+const mostLosses = 998
+
+/** What the attempts of a job are counted from that Redis has lost so often. */
+export function attemptBase(losses: number): number {
+  return Math.min(losses, mostLosses) * attemptsPerLoss
+}
+
+/** How often Redis had lost the job by this attempt. */
+export function lossesBefore(attempt: number): number {
+  return Math.floor(attempt / attemptsPerLoss)
+}
+
+/** The number of an attempt as people count: from 1, since the last loss. 0: none has begun. */
+export function countAttempts(attempt: number): number {
+  return attempt % attemptsPerLoss
 }
 
 export function formatPosition(position: LogPosition): string {

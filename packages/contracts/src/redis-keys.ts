@@ -13,6 +13,8 @@ export interface RedisKeys {
   queuePrefix(modelClass: string): string
   /** BullMQ's queue name for a model class. */
   queueName(modelClass: string): string
+  /** Hash: the virtual clock of a model class, and how far each tenant is ahead of it. */
+  shares(modelClass: string): string
   /** Stream: starts and ends of jobs for the record of truth, read by the controllers as a group. Same slot as `job`. */
   outcomes(): string
   /** Stream, bounded: outcomes that could not be recorded, for an operator to look at. Same slot as `job`. */
@@ -41,6 +43,10 @@ export interface RedisKeys {
   modelOverlay(): string
   /** Channel: the configuration or the overlay has changed; every process loads again. */
   configChanges(): string
+  /** String: written by readiness checks, to know that writes are taken. */
+  writeCheck(): string
+  /** String: what workers without a configuration file need of the ingresses' one, sealed (JSON). */
+  localConfig(): string
 }
 
 export function createRedisKeys(namespace = 'inferq'): RedisKeys {
@@ -50,6 +56,7 @@ export function createRedisKeys(namespace = 'inferq'): RedisKeys {
     log: (jobId) => `${namespace}:{jobs}:${jobId}:log`,
     queuePrefix: (modelClass) => `${namespace}:{${queueName(modelClass)}}`,
     queueName,
+    shares: (modelClass) => `${namespace}:{${queueName(modelClass)}}:shares`,
     outcomes: () => `${namespace}:{jobs}:outcomes`,
     refusedOutcomes: () => `${namespace}:{jobs}:outcomes:refused`,
     replies: (ingressId) => `${namespace}:replies:${ingressId}`,
@@ -64,6 +71,8 @@ export function createRedisKeys(namespace = 'inferq'): RedisKeys {
     checked: (deploymentId) => `${namespace}:checked:${deploymentId}`,
     modelOverlay: () => `${namespace}:models`,
     configChanges: () => `${namespace}:config:changes`,
+    writeCheck: () => `${namespace}:write-check`,
+    localConfig: () => `${namespace}:config:local`,
   }
 }
 

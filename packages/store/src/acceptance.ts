@@ -1,12 +1,17 @@
 import type { JobSpec } from '@inferq/contracts'
+import { type Clock, createSystemClock } from '@inferq/runtime'
 import { createBatcher } from './batcher.ts'
 import type { Database } from './database.ts'
 import { isRowFault } from './errors.ts'
+import { holdProof, type KeyHold, keyLost } from './idempotency.ts'
 import { cleanText, cleanTextOrNull, jsonbText, jsonText } from './postgres-text.ts'
 import { rowsInput, toTimestamp } from './rows-input.ts'
 import type { Store } from './store.ts'
 
-const batchLimits = { maxItems: 1_000, maxWaiting: 20_000 }
+const batchLimits = { maxItems: 1_000, maxBytes: 8 * 2 ** 20, maxWaiting: 20_000 }
+
+/** What a slow disk takes at least. Large requests get more time than small ones. */
+const bytesPerMs = 4_000
 
 export interface Acceptance {
   readonly methods: Pick<Store, 'insertAccepted' | 'markEnqueued'>
@@ -14,21 +19,45 @@ export interface Acceptance {
   idle(): Promise<void>
 }
 
+export interface AcceptanceOptions {
+  readonly relayAfterMs: number
+  /** How long a submit may take, plus what its bytes need. */
+  readonly answerWithinMs: number
+  readonly statementTimeoutMs: number
+  readonly clock?: Clock
+}
+
 /** What a submit writes: the job's row, then the mark that it is in its queue. Both in batches over concurrent calls. */
-export function createAcceptance(database: Database, options: { readonly relayAfterMs: number }): Acceptance {
-  const inserts = createBatcher<JobSpec>({
+export function createAcceptance(database: Database, options: AcceptanceOptions): Acceptance {
+  const { relayAfterMs, answerWithinMs, statementTimeoutMs, clock = createSystemClock() } = options
+  const submitTimeoutMs = (bytes: number): number => answerWithinMs + bytes / bytesPerMs
+  const inserts = createBatcher<InsertedJob>({
     ...batchLimits,
-    run: (specs) => insertJobs(database, specs, options.relayAfterMs),
+    clock,
+    bytesOf,
+    timeoutMs: submitTimeoutMs,
+    run: (jobs, timeoutMs) => insertJobs(database, jobs, { relayAfterMs, timeoutMs }),
     isItemFault: isRowFault,
   })
   const marks = createBatcher<string>({
     ...batchLimits,
+    clock,
+    bytesOf: () => 0,
+    timeoutMs: () => statementTimeoutMs,
     run: (jobIds) => setEnqueued(database, jobIds),
     isItemFault: isRowFault,
   })
   return {
     methods: {
-      insertAccepted: (specs) => inserts.add(specs),
+      async insertAccepted(specs, hold) {
+        const jobs = specs.map(toInput)
+        if (hold === undefined) await inserts.add(jobs)
+        // Whoever comes with a key waits for a commit of its own already: that of the key.
+        else {
+          const timeoutMs = submitTimeoutMs(jobs.reduce((sum, job) => sum + bytesOf(job), 0))
+          await insertJobs(database, jobs, { relayAfterMs, timeoutMs, hold })
+        }
+      },
       markEnqueued: (jobIds) => marks.add(jobIds),
     },
     async idle() {
@@ -38,20 +67,35 @@ export function createAcceptance(database: Database, options: { readonly relayAf
   }
 }
 
-async function insertJobs(database: Database, specs: readonly JobSpec[], relayAfterMs: number): Promise<void> {
-  const input = rowsInput(inputTypes, specs.map(toInput))
-  await database.run({
+interface InsertOptions {
+  readonly relayAfterMs: number
+  readonly timeoutMs: number
+  /** Insert them only while the key is held, and have it stand for them from now on. Throws `service_unavailable` otherwise. */
+  readonly hold?: KeyHold
+}
+
+async function insertJobs(database: Database, jobs: readonly InsertedJob[], options: InsertOptions): Promise<void> {
+  const { relayAfterMs, timeoutMs, hold } = options
+  const input = rowsInput(inputTypes, jobs)
+  const proof = holdProof(hold, input.values.length + 1)
+  const [row] = await database.run<{ readonly held: boolean }>({
     name: 'insert-accepted',
+    timeoutMs,
     text: `
-      insert into jobs (id, type, operation, mode, tier, owner, model, class, status, stream, keep_result, request_id,
-        metadata, candidates, route, cascade_check, webhook, request, retry_of, created_at, start_by, finish_by, relay_at)
-      select id, type, operation, mode, tier, owner, model, class, 'queued', stream, keep_result, request_id,
-        metadata::jsonb, candidates::jsonb, route::jsonb, cascade_check::jsonb, webhook::jsonb, request::json, retry_of, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
-        ${toTimestamp('finish_by')}, now() + ${relayAfterMs} * interval '1 millisecond'
-      from ${input.from}
-      on conflict (id) do nothing`,
-    values: input.values,
+      with ${proof.cte}, added as (
+        insert into jobs (id, type, operation, mode, tier, owner, model, class, status, stream, keep_result, request_id,
+          metadata, candidates, route, cascade_check, webhook, request, retry_of, created_at, start_by, finish_by, relay_at)
+        select id, type, operation, mode, tier, owner, model, class, 'queued', stream, keep_result, request_id,
+          metadata::jsonb, candidates::jsonb, route::jsonb, cascade_check::jsonb, webhook::jsonb, request::json, retry_of, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
+          ${toTimestamp('finish_by')}, now() + ${relayAfterMs} * interval '1 millisecond'
+        from ${input.from} cross join held
+        where held.held
+        on conflict (id) do nothing
+      )
+      select held from held`,
+    values: [...input.values, ...proof.values],
   })
+  if (row?.held === false) throw keyLost()
 }
 
 const inputTypes = {
@@ -78,7 +122,9 @@ const inputTypes = {
   finish_by: 'float8',
 } as const
 
-function toInput(spec: JobSpec): Readonly<Record<keyof typeof inputTypes, unknown>> {
+type InsertedJob = Readonly<Record<keyof typeof inputTypes, unknown>>
+
+function toInput(spec: JobSpec): InsertedJob {
   return {
     id: cleanText(spec.id),
     type: spec.type,
@@ -102,6 +148,11 @@ function toInput(spec: JobSpec): Readonly<Record<keyof typeof inputTypes, unknow
     start_by: spec.startBy,
     finish_by: spec.finishBy,
   }
+}
+
+/** What counts is the request: prompts may be large. */
+function bytesOf({ request }: InsertedJob): number {
+  return typeof request === 'string' ? request.length : 0
 }
 
 async function setEnqueued(database: Database, jobIds: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import type { BatchFault, BatchStatus } from '@inferq/contracts'
 import type { Database } from './database.ts'
 import { unknownCursor } from './files.ts'
+import { holdProof, type KeyHold, keyLost } from './idempotency.ts'
 import { cleanText, jsonbText } from './postgres-text.ts'
 import { toTimestamp } from './rows-input.ts'
 
@@ -61,7 +62,8 @@ export type CancelBatchResult =
 
 /** Batches as their owners see them. */
 export interface BatchTable {
-  insertBatch(batch: NewBatch): Promise<void>
+  /** Idempotent by id. With `hold` only while that claim of an Idempotency-Key stands, see `insertAccepted`. */
+  insertBatch(batch: NewBatch, hold?: KeyHold): Promise<void>
   getBatch(id: string, owner: string): Promise<StoredBatch | null>
   /** Newest first. Throws `invalid_value` for an `after` that is no batch of the owner's. */
   listBatches(
@@ -85,21 +87,28 @@ export function createBatchTable(database: Database): BatchTable {
   }
 
   return {
-    async insertBatch(batch) {
-      await database.run({
+    async insertBatch(batch, hold) {
+      const proof = holdProof(hold, 11)
+      const [row] = await database.run<{ readonly held: boolean }>({
         name: 'insert-batch',
         text: `
-          insert into batches (id, owner, status, endpoint, input_file_id, completion_window, metadata, caller,
-            created_at, expires_at, output_expires_seconds)
-          values ($1, $2, 'validating', $3, $4, $5, $6::jsonb, $7::jsonb, ${toTimestamp('$8::float8')},
-            ${toTimestamp('$9::float8')}, $10)
-          on conflict (id) do nothing`,
+          with ${proof.cte}, added as (
+            insert into batches (id, owner, status, endpoint, input_file_id, completion_window, metadata, caller,
+              created_at, expires_at, output_expires_seconds)
+            select $1, $2, 'validating', $3, $4, $5, $6::jsonb, $7::jsonb, ${toTimestamp('$8::float8')},
+              ${toTimestamp('$9::float8')}, $10::integer
+            from held where held.held
+            on conflict (id) do nothing
+          )
+          select held from held`,
         values: [
           ...[batch.id, cleanText(batch.owner), batch.endpoint, batch.inputFileId, batch.completionWindow],
           ...[batch.metadata === null ? null : jsonbText(batch.metadata), jsonbText(batch.caller)],
           ...[batch.createdAt, batch.expiresAt, batch.outputExpiresSeconds],
+          ...proof.values,
         ],
       })
+      if (row?.held === false) throw keyLost()
     },
 
     getBatch: get,

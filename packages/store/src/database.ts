@@ -1,5 +1,6 @@
-import { errorMessage, type Log } from '@inferq/runtime'
+import { type Clock, createSystemClock, errorMessage, type Log } from '@inferq/runtime'
 import pg from 'pg'
+import { createConnections } from './connections.ts'
 import { isConnectionLoss, toInferqError } from './errors.ts'
 
 export interface DatabaseOptions {
@@ -7,8 +8,9 @@ export interface DatabaseOptions {
   readonly url: string
   readonly log: Log
   readonly maxConnections: number
-  /** For every statement, and for getting a connection. */
+  /** For every statement, the wait for a connection and a second try included. */
   readonly statementTimeoutMs: number
+  readonly clock?: Clock
 }
 
 export interface Statement {
@@ -28,53 +30,68 @@ export interface Statement {
  * Methods throw InferqError, see toInferqError.
  */
 export interface Database {
-  /** Runs one statement. It must be safe to run twice: a connection lost under it is answered by one more try. */
+  /**
+   * Runs one statement. It must be safe to run twice: a connection lost under it is answered by one more try, over a new one.
+   * When the time is up before there is a connection it was not sent; afterwards the server may still do it.
+   */
   run<Row extends object>(statement: Statement): Promise<Row[]>
+  /** The same connections, with another limit for statements that name none. */
+  within(statementTimeoutMs: number): Database
   close(): Promise<void>
 }
 
+/** A second try with less time than this would only fail too. */
+const leastTryMs = 20
+
 export function createDatabase(options: DatabaseOptions): Database {
-  const { log, statementTimeoutMs } = options
-  const pool = new pg.Pool({
-    connectionString: options.url,
-    application_name: 'inferq',
-    max: options.maxConnections,
-    connectionTimeoutMillis: statementTimeoutMs,
-    idleTimeoutMillis: 10_000,
-    keepAlive: true,
-    types: { getTypeParser },
+  const { log, clock = createSystemClock() } = options
+  const connections = createConnections({
+    ...options,
+    clock,
+    connectTimeoutMs: options.statementTimeoutMs,
+    getTypeParser,
   })
-  pool.on('error', (error) => log.warn({ error: error.message }, 'store-connection-lost'))
 
-  const runOnce = async ({ text, values = [], timeoutMs = statementTimeoutMs }: Statement): Promise<object[]> => {
-    const result = await pool.query<object>(withTimeout(text, values, timeoutMs))
-    return result.rows
-  }
-
-  const runTwice = async (statement: Statement): Promise<object[]> => {
+  const runOnce = async (statement: Statement, until: number): Promise<object[]> => {
+    const connection = await connections.take(until)
     try {
-      return await runOnce(statement)
+      const leftMs = Math.max(1, Math.ceil(until - clock.monotonic()))
+      const result = await connection.client.query<object>(withTimeout(statement, leftMs))
+      connection.giveBack()
+      return result.rows
     } catch (thrown) {
-      if (!isConnectionLoss(thrown)) throw thrown
-      log.warn({ statement: statement.name, error: errorMessage(thrown) }, 'store-retry')
-      return runOnce(statement)
+      connection.giveBack(thrown)
+      throw thrown
     }
   }
 
-  return {
+  const runTwice = async (statement: Statement, until: number): Promise<object[]> => {
+    try {
+      return await runOnce(statement, until)
+    } catch (thrown) {
+      if (!isConnectionLoss(thrown) || until - clock.monotonic() < leastTryMs) throw thrown
+      log.warn({ statement: statement.name, error: errorMessage(thrown) }, 'store-retry')
+      return runOnce(statement, until)
+    }
+  }
+
+  const within = (statementTimeoutMs: number): Database => ({
     async run<Row extends object>(statement: Statement): Promise<Row[]> {
+      const { timeoutMs = statementTimeoutMs } = statement
       try {
-        return (await runTwice(statement)) as Row[]
+        return (await runTwice(statement, clock.monotonic() + timeoutMs)) as Row[]
       } catch (thrown) {
         throw toInferqError(thrown, statement.name)
       }
     },
-    close: () => pool.end(),
-  }
+    within,
+    close: () => connections.close(),
+  })
+  return within(options.statementTimeoutMs)
 }
 
 /** `query_timeout` is missing in the types: https://node-postgres.com/apis/client */
-function withTimeout(text: string, values: readonly unknown[], timeoutMs: number): pg.QueryConfig {
+function withTimeout({ text, values = [] }: Statement, timeoutMs: number): pg.QueryConfig {
   const config: pg.QueryConfig & { readonly query_timeout: number } = {
     text,
     // Without values it goes as a simple query, which may hold several statements.

@@ -21,14 +21,24 @@ export function isRowFault(thrown: unknown): boolean {
 /** No answer from a server that can do its work: it may have done the statement or not, and another try may succeed. */
 const unavailableStates = /^(08|53|57|40|25006|55P03|58)/
 
-/** The connection broke, so another one may work at once; a statement that ran out of time is not tried again. */
+/** Of a socket that was connected. */
+const lostSocketCodes: readonly unknown[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOTCONN']
+
+/**
+ * The connection broke, or leads to a server that became a standby, so another one may work at once; a statement that ran out
+ * of time is not tried again.
+ */
 export function isConnectionLoss(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false
   const state = sqlState(thrown)
-  if (state !== undefined) return /^(08|57P)/.test(state)
-  return 'code' in thrown
-    ? thrown.code === 'ECONNRESET' || thrown.code === 'EPIPE'
-    : thrown.message.startsWith('Connection terminated')
+  if (state !== undefined) return /^(08|57P|25006)/.test(state)
+  return 'code' in thrown ? lostSocketCodes.includes(thrown.code) : thrown.message.startsWith('Connection terminated')
+}
+
+/** A server in its senses said no to this statement: its connection is as good as before. */
+export function isRefusal(thrown: unknown): boolean {
+  const state = sqlState(thrown)
+  return state !== undefined && !/^(08|57P|25006|58|XX)/.test(state)
 }
 
 /** What callers of the store see: `service_unavailable` where another try may succeed, else `internal_error`. */
@@ -46,6 +56,6 @@ export function toInferqError(thrown: unknown, statement: string): InferqError {
 }
 
 /** Errors of our own making, as opposed to those of sockets and timers. */
-function isMistake(error: Error): boolean {
+export function isMistake(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError
 }

@@ -1,3 +1,4 @@
+import { InferqError } from '@inferq/contracts'
 import type { Database } from './database.ts'
 import { cleanText } from './postgres-text.ts'
 import { toTimestamp } from './rows-input.ts'
@@ -15,6 +16,9 @@ export interface IdempotencyClaim {
   /** A key older than this is as good as none. */
   readonly keepMs: number
 }
+
+/** A claim that was granted. What is made under it is made in one statement with the proof that it still holds. */
+export type KeyHold = Pick<IdempotencyClaim, 'owner' | 'key' | 'subjectId'>
 
 export type ClaimResult =
   /** The key is the caller's, who makes `subjectId` now. */
@@ -44,16 +48,16 @@ export function createIdempotencyKeys(database: Database): IdempotencyKeys {
       return { kind: 'taken', subjectId: '', leaseOver: false }
     },
 
-    async reclaimIdempotencyKey({ owner, key, from, to, leaseMs }) {
+    async reclaimIdempotencyKey({ owner, key, from, to, leaseMs, unlessMade }) {
       const rows = await database.run({
         name: 'reclaim-idempotency-key',
         // Already `to`: this very call, sent again.
         text: `
           update idempotency_keys
-          set subject_id = $4, lease_until = now() + $5 * interval '1 millisecond'
-          where owner = $1 and key = $2 and subject_id in ($3, $4)
+          set subject_id = $4, lease_until = now() + $5 * interval '1 millisecond', made = false
+          where owner = $1 and key = $2 and (subject_id = $4 or (subject_id = $3 and not (made and $6)))
           returning key`,
-        values: [cleanText(owner), cleanText(key), from, to, leaseMs],
+        values: [cleanText(owner), cleanText(key), from, to, leaseMs, unlessMade],
       })
       return rows.length > 0
     },
@@ -61,7 +65,7 @@ export function createIdempotencyKeys(database: Database): IdempotencyKeys {
     async releaseIdempotencyKey({ owner, key, subjectId }) {
       await database.run({
         name: 'release-idempotency-key',
-        text: 'delete from idempotency_keys where owner = $1 and key = $2 and subject_id = $3',
+        text: 'delete from idempotency_keys where owner = $1 and key = $2 and subject_id = $3 and not made',
         values: [cleanText(owner), cleanText(key), subjectId],
       })
     },
@@ -70,16 +74,44 @@ export function createIdempotencyKeys(database: Database): IdempotencyKeys {
       const rows = await database.run<{ readonly key: string }>({
         name: 'delete-idempotency-keys',
         text: `
-          delete from idempotency_keys where (owner, key) in (
-            select owner, key from idempotency_keys where created_at < ${toTimestamp('$1::float8')}
+          delete from idempotency_keys where ctid = any(array(
+            select ctid from idempotency_keys where created_at < ${toTimestamp('$1::float8')}
             order by created_at limit $2 for update skip locked
-          )
+          ))
           returning key`,
         values: [createdBefore, limit],
       })
       return rows.length
     },
   }
+}
+
+/**
+ * Two common table expressions for a statement that makes something: `held.held` says whether it may. The row of the key is
+ * written, so that a statement that takes the key over at the same moment waits, and sees that the thing was made.
+ * Takes the parameters from `firstParameter` on.
+ */
+export function holdProof(
+  hold: KeyHold | undefined,
+  firstParameter: number,
+): { readonly cte: string; readonly values: readonly unknown[] } {
+  if (hold === undefined) return { cte: 'held as (select true as held)', values: [] }
+  const [owner, key, subject] = [firstParameter, firstParameter + 1, firstParameter + 2]
+  return {
+    cte: `
+      bound as (
+        update idempotency_keys set made = true
+        where owner = $${owner} and key = $${key} and subject_id = $${subject}
+        returning key
+      ), held as (select exists (select 1 from bound) as held)`,
+    values: [cleanText(hold.owner), cleanText(hold.key), hold.subjectId],
+  }
+}
+
+/** It took so long that another request with the key took it over. Asking again gets what that one made. */
+export function keyLost(): InferqError {
+  const message = 'Another request with this Idempotency-Key was faster.'
+  return new InferqError({ code: 'service_unavailable', message, retryAfterSeconds: 1 })
 }
 
 interface ClaimRow {
@@ -97,7 +129,7 @@ function claimOrRead(database: Database, claim: IdempotencyClaim): Promise<Claim
         insert into idempotency_keys as kept (owner, key, body_hash, subject_id, lease_until)
         values ($1, $2, $3, $4, now() + $5 * interval '1 millisecond')
         on conflict (owner, key) do update set body_hash = excluded.body_hash, subject_id = excluded.subject_id,
-          lease_until = excluded.lease_until, created_at = now()
+          lease_until = excluded.lease_until, created_at = now(), made = false
         where kept.created_at < now() - $6 * interval '1 millisecond'
         returning body_hash, subject_id
       )

@@ -2,7 +2,7 @@ export type { BatchRun, LineRequest, PendingLine } from './batch-run.ts'
 export type { BatchLease, BatchStage, BatchWork, EndedLine, NewBatchLine } from './batch-work.ts'
 export type { BatchCaller, BatchTable, NewBatch, StoredBatch } from './batches.ts'
 export type { FileTable, StoredFile } from './files.ts'
-export type { ClaimResult, IdempotencyClaim } from './idempotency.ts'
+export type { ClaimResult, IdempotencyClaim, KeyHold } from './idempotency.ts'
 export type { NewModel, StoredModel, StoredModels } from './models.ts'
 export type { ResponseChain, ResponseStore, ResponseTurn, StoredResponse } from './responses.ts'
 export {
@@ -11,6 +11,7 @@ export {
   type JobListQuery,
   type JobLookup,
   type JobPage,
+  type LostJob,
   type RejectedOutcome,
   type Store,
   type StoreOptions,

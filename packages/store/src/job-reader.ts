@@ -13,7 +13,7 @@ import {
   toStoredJob,
 } from './stored-job.ts'
 
-/** What ingress reads for clients: always within one owner. */
+/** What ingress reads for clients: within one owner, or for operators (null) over all. */
 export function createJobReader(database: Database): Pick<Store, 'getJob' | 'listJobs' | 'endedSpec'> {
   return {
     getJob: (jobId, owner) => getJob(database, jobId, owner),
@@ -23,15 +23,15 @@ export function createJobReader(database: Database): Pick<Store, 'getJob' | 'lis
 }
 
 /** The bill outlives the job, so it tells a job past its retention from one that never was. */
-async function getJob(database: Database, jobId: string, owner: string): Promise<JobLookup> {
-  if (jobId.includes('\0') || owner.includes('\0')) return { kind: 'unknown' }
+async function getJob(database: Database, jobId: string, owner: string | null): Promise<JobLookup> {
+  if (jobId.includes('\0') || owner?.includes('\0')) return { kind: 'unknown' }
   const [row] = await database.run<JobRow & { readonly billed: boolean }>({
     name: 'get-job',
     text: `
       select ${jobColumns}, j.result, u.job_id is not null as billed
-      from (select $1 as id, $2 as owner) as wanted
-      left join jobs j on j.id = wanted.id and j.owner = wanted.owner
-      left join usage u on u.job_id = wanted.id and u.owner = wanted.owner`,
+      from (select $1 as id, $2::text as owner) as wanted
+      left join jobs j on j.id = wanted.id and (wanted.owner is null or j.owner = wanted.owner)
+      left join usage u on u.job_id = wanted.id and (wanted.owner is null or u.owner = wanted.owner)`,
     values: [jobId, owner],
   })
   if (row === undefined) return { kind: 'unknown' }
@@ -39,25 +39,25 @@ async function getJob(database: Database, jobId: string, owner: string): Promise
   return { kind: row.billed ? 'gone' : 'unknown' }
 }
 
-async function endedSpec(database: Database, jobId: string, owner: string): Promise<JobSpec | null> {
+async function endedSpec(database: Database, jobId: string, owner: string | null): Promise<JobSpec | null> {
   const [row] = await database.run<SpecRow>({
     name: 'ended-spec',
     text: `
       select ${specColumns} from jobs
-      where id = $1 and owner = $2 and status in ('failed', 'cancelled', 'expired') and request is not null`,
+      where id = $1 and ($2::text is null or owner = $2) and status in ('failed', 'cancelled', 'expired') and request is not null`,
     values: [jobId, owner],
   })
   return row === undefined ? null : toJobSpec(row)
 }
 
-async function listJobs(database: Database, owner: string, query: JobListQuery): Promise<JobPage> {
+async function listJobs(database: Database, owner: string | null, query: JobListQuery): Promise<JobPage> {
   const after = query.after === undefined ? null : parseCursor(query.after)
   const rows = await database.run<JobRow>({
     name: 'list-jobs',
     text: `
       select ${jobColumns}
       from jobs j left join usage u on u.job_id = j.id
-      where j.owner = $1
+      where ($1::text is null or j.owner = $1)
         and ($3::float8 is null or (j.created_at, j.id) < (${toTimestamp('$3::float8')}, $4))
         and ($5::text is null or j.status = $5)
         and ($6::text is null or j.type = $6)
@@ -66,6 +66,7 @@ async function listJobs(database: Database, owner: string, query: JobListQuery):
         and ($9::jsonb is null or j.metadata @> $9::jsonb)
         and ($10::float8 is null or j.created_at > ${toTimestamp('$10::float8')})
         and ($11::float8 is null or j.created_at < ${toTimestamp('$11::float8')})
+        and ($12::text is null or j.error ->> 'code' = $12)
       order by j.created_at desc, j.id desc
       limit $2`,
     values: [
@@ -80,6 +81,7 @@ async function listJobs(database: Database, owner: string, query: JobListQuery):
       jsonbText(query.metadata),
       query.createdAfter ?? null,
       query.createdBefore ?? null,
+      cleanTextOrNull(query.errorCode),
     ],
   })
   const jobs = rows.slice(0, query.limit).map(toStoredJob)

@@ -6,7 +6,7 @@ import { type BatchWork, createBatchWork } from './batch-work.ts'
 import { type BatchTable, createBatchTable } from './batches.ts'
 import { createDatabase } from './database.ts'
 import { createFileTable, type FileTable } from './files.ts'
-import { type ClaimResult, createIdempotencyKeys, type IdempotencyClaim } from './idempotency.ts'
+import { type ClaimResult, createIdempotencyKeys, type IdempotencyClaim, type KeyHold } from './idempotency.ts'
 import { createJobReader } from './job-reader.ts'
 import { migrate, readMigrations } from './migrate.ts'
 import { createModelTable, type NewModel, type StoredModels } from './models.ts'
@@ -23,8 +23,13 @@ export interface StoreOptions {
   readonly log: Log
   /** Connections of this process. Default 8. */
   readonly maxConnections?: number
-  /** For every statement, the wait for a connection included. Default 10 s. */
+  /** For every statement, the wait for a connection and a second try included. Default 10 s. */
   readonly statementTimeoutMs?: number
+  /**
+   * For those that somebody waits for on a connection: submits (beside what their bytes need), lookups, lists, keys, models,
+   * responses, files, batches. Default `statementTimeoutMs`.
+   */
+  readonly answerWithinMs?: number
   /** How long the submitting process has to enqueue what it accepted before the relay does it. Default 2 s. */
   readonly relayAfterMs?: number
 }
@@ -33,6 +38,12 @@ export interface StoreOptions {
  * The record of truth. Every method throws InferqError `service_unavailable` when Postgres does not answer (the statement
  * may have been done then; each is safe to repeat), and `internal_error` when it refuses.
  */
+/** A job that Redis does not hold, and how often that was so. */
+export interface LostJob {
+  readonly spec: JobSpec
+  readonly losses: number
+}
+
 export interface Store
   extends ResponseStore,
     WebhookDeliveryStore,
@@ -49,18 +60,21 @@ export interface Store
   // Submitting
   /**
    * Commits asynchronous jobs, all of the call or none; a job that is there already is left as it is. When it resolves,
-   * they survive everything. Concurrent calls share a commit.
+   * they survive everything. Concurrent calls share a commit. Of a call that was answered `service_unavailable` nobody knows.
+   * With `hold` only while that claim stands, even where the statement is done late: `service_unavailable` when another
+   * request has taken the key over. A key that was granted is bound to these jobs then.
    */
-  insertAccepted(specs: readonly JobSpec[]): Promise<void>
+  insertAccepted(specs: readonly JobSpec[], hold?: KeyHold): Promise<void>
   /** The jobs are in their queues, so that the relay leaves them alone. Not doing it, or late, is harmless. */
   markEnqueued(jobIds: readonly string[]): Promise<void>
 
   // Reading
-  getJob(jobId: string, owner: string): Promise<JobLookup>
+  /** `owner` of all of these: null for everybody's, which only operators may see. */
+  getJob(jobId: string, owner: string | null): Promise<JobLookup>
   /** Newest first. Throws `invalid_value` for an `after` that no list gave. */
-  listJobs(owner: string, query: JobListQuery): Promise<JobPage>
+  listJobs(owner: string | null, query: JobListQuery): Promise<JobPage>
   /** All it takes to run a job again that failed, expired or was cancelled; null for others, and when its request is dropped. */
-  endedSpec(jobId: string, owner: string): Promise<JobSpec | null>
+  endedSpec(jobId: string, owner: string | null): Promise<JobSpec | null>
 
   // Recording
   /** Records starts and ends. Idempotent, in any order. Rejects without having recorded only when Postgres is away. */
@@ -79,6 +93,13 @@ export interface Store
   }): Promise<readonly string[]>
   /** Of these jobs those that have not ended, with all it takes to run them. */
   openSpecs(jobIds: readonly string[]): Promise<readonly JobSpec[]>
+  /**
+   * Of the jobs among these that have not ended, to be made anew in Redis, which does not hold them: each with how often it
+   * was lost, this time included. One that had started in time need not start in time again.
+   */
+  claimLost(jobIds: readonly string[]): Promise<readonly LostJob[]>
+  /** Of these jobs those that have ended, and are not past their retention. */
+  endedAmong(jobIds: readonly string[]): Promise<readonly string[]>
   /** Jobs that were lost and are in their queues again: queued, as if just enqueued. */
   markRequeued(jobIds: readonly string[]): Promise<void>
   /**
@@ -86,22 +107,31 @@ export interface Store
    * whose end somebody is still to be told of.
    */
   deleteEnded(options: { readonly endedBefore: number; readonly limit: number }): Promise<number>
+  /**
+   * Deletes bills, and what attempts cost, of before `before` (ms), at most `limit` of each; gives how many of the one that had
+   * more.
+   */
+  deleteUsage(options: { readonly before: number; readonly limit: number }): Promise<number>
   /** Drops the requests of jobs that ended before `endedBefore` (ms), at most `limit`; gives how many. */
   dropRequests(options: { readonly endedBefore: number; readonly limit: number }): Promise<number>
 
   // Idempotency keys
   /** Makes the key this request's, unless it is taken by an earlier one that is younger than `keepMs`. */
   claimIdempotencyKey(claim: IdempotencyClaim): Promise<ClaimResult>
-  /** What the key stood for has come to nothing: from now on for `to`. False: somebody else was faster. */
+  /**
+   * What the key stood for has come to nothing: from now on for `to`. False: somebody else was faster. `unlessMade`: nobody
+   * knows of it yet, and whoever was to make it may still do it; false too when that has happened.
+   */
   reclaimIdempotencyKey(move: {
     readonly owner: string
     readonly key: string
     readonly from: string
     readonly to: string
     readonly leaseMs: number
+    readonly unlessMade: boolean
   }): Promise<boolean>
-  /** Nothing was made: the key is free again, if it still stands for `subjectId`. */
-  releaseIdempotencyKey(claim: Pick<IdempotencyClaim, 'owner' | 'key' | 'subjectId'>): Promise<void>
+  /** Nothing was made: the key is free again, if it still stands for `subjectId`. Does nothing where it was made after all. */
+  releaseIdempotencyKey(hold: KeyHold): Promise<void>
   /** Deletes keys claimed before `createdBefore` (ms), at most `limit`; gives how many. */
   deleteIdempotencyKeys(options: { readonly createdBefore: number; readonly limit: number }): Promise<number>
 
@@ -134,6 +164,8 @@ export interface JobListQuery {
   readonly type?: JobType
   readonly model?: string
   readonly class?: string
+  /** Of the error it ended with. */
+  readonly errorCode?: string
   /** All of these pairs. */
   readonly metadata?: Readonly<Record<string, string>>
   /** Accepted after, and before, this time (ms epoch); exclusive. */
@@ -170,8 +202,10 @@ const migrationTimeoutMs = 120_000
 /** Opens a pool (connections are made when needed) and puts the functions of this package over it. */
 export function createStore(options: StoreOptions): Store {
   const { url, log, maxConnections = 8, statementTimeoutMs = 10_000, relayAfterMs = 2_000 } = options
+  const { answerWithinMs = statementTimeoutMs } = options
   const database = createDatabase({ url, log, maxConnections, statementTimeoutMs })
-  const acceptance = createAcceptance(database, { relayAfterMs })
+  const answering = database.within(answerWithinMs)
+  const acceptance = createAcceptance(database, { relayAfterMs, answerWithinMs, statementTimeoutMs })
   let closed: Promise<void> | undefined
 
   return {
@@ -180,20 +214,20 @@ export function createStore(options: StoreOptions): Store {
       return migrate(database, migrations, { log, timeoutMs: migrationTimeoutMs })
     },
     async ping() {
-      await database.run({ name: 'ping', text: 'select 1' })
+      await answering.run({ name: 'ping', text: 'select 1' })
     },
     ...acceptance.methods,
-    ...createJobReader(database),
+    ...createJobReader(answering),
     ...createUpkeep(database),
-    ...createIdempotencyKeys(database),
-    ...createModelTable(database),
-    ...createResponseTable(database),
-    ...createFileTable(database),
-    ...createBatchTable(database),
+    ...createIdempotencyKeys(answering),
+    ...createModelTable(answering),
+    ...createResponseTable(answering),
+    ...createFileTable(answering),
+    ...createBatchTable(answering),
     ...createBatchWork(database),
     ...createBatchRun(database),
     ...createWebhookDeliveries(database),
-    ...createWebhookSecretTable(database),
+    ...createWebhookSecretTable(answering),
     commitOutcomes: (messages) => commitOutcomes(database, log, messages),
     close() {
       closed ??= acceptance.idle().then(() => database.close())

@@ -37,6 +37,8 @@ export interface StoredJob {
   readonly route: RouteNote | null
   /** The job that this one runs again. */
   readonly retryOf: string | null
+  /** How often Redis has lost it. */
+  readonly losses: number
   /** Known here only after the end. */
   readonly attempts: readonly AttemptRecord[]
   readonly createdAt: number
@@ -60,7 +62,7 @@ export interface StoredJob {
 /** The job's columns (`j`) and its bill's (`u`), without the request and the result: those may be large. */
 export const jobColumns = `
   j.id, j.type, j.operation, j.mode, j.tier, j.owner, j.model, j.class, j.status, j.keep_result, j.request_id, j.metadata,
-  j.candidates, j.route, j.retry_of, j.attempts, j.created_at, j.start_by, j.finish_by, j.enqueued_at, j.started_at, j.first_token_at, j.ended_at,
+  j.candidates, j.route, j.retry_of, j.losses, j.attempts, j.created_at, j.start_by, j.finish_by, j.enqueued_at, j.started_at, j.first_token_at, j.ended_at,
   j.deployment, j.error, j.finish_reason, u.prompt_tokens, u.completion_tokens, u.cached_tokens, u.reasoning_tokens,
   u.estimated, u.cost_nano_usd, u.model as served_model`
 
@@ -81,6 +83,7 @@ export interface JobRow {
   readonly candidates: readonly Candidate[] | null
   readonly route: RouteNote | null
   readonly retry_of: string | null
+  readonly losses: number
   readonly attempts: readonly AttemptRecord[]
   readonly created_at: Date
   readonly start_by: Date | null
@@ -120,6 +123,7 @@ export function toStoredJob(row: JobRow): StoredJob {
     candidates: row.candidates ?? [],
     route: row.route,
     retryOf: row.retry_of,
+    losses: row.losses,
     attempts: row.attempts,
     createdAt: row.created_at.getTime(),
     startBy: toMs(row.start_by),

@@ -506,6 +506,37 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
       expect(await store.getJob(specs[0]?.id ?? '', 'old')).toEqual({ kind: 'gone' })
       expect(await store.getJob(specs[0]?.id ?? '', 'owner')).toEqual({ kind: 'unknown' })
       expect(await store.getJob(specs[4]?.id ?? '', 'old')).toMatchObject({ kind: 'found' })
+      expect(await store.endedAmong([...specs.map(({ id }) => id), 'job_none'])).toEqual([])
+    })
+
+    it('deletes jobs behind those that somebody still has to be told of', async () => {
+      const webhook = { url: 'https://example.org/hook', events: ['job.completed' as const] }
+      const createdAt = Date.UTC(1996, 0, 1)
+      const told = Array.from({ length: 3 }, () => jobSpec({ owner: 'old', createdAt, webhook }))
+      const others = Array.from({ length: 2 }, () => jobSpec({ owner: 'old', createdAt: createdAt + 60_000 }))
+      await store.insertAccepted([...told, ...others])
+      await store.commitOutcomes([...told, ...others].map((spec) => endOf(spec)))
+      expect((await store.endedAmong(told.map(({ id }) => id))).toSorted()).toEqual(told.map(({ id }) => id).toSorted())
+      const page = { endedBefore: Date.UTC(1996, 0, 2), limit: 1 }
+      expect([await store.deleteEnded(page), await store.deleteEnded(page), await store.deleteEnded(page)]).toEqual([
+        1, 1, 0,
+      ])
+      expect(await store.getJob(told[0]?.id ?? '', 'old')).toMatchObject({ kind: 'found' })
+      await sql('delete from jobs where id = any($1)', [told.map(({ id }) => id)])
+    })
+
+    it('deletes bills, and what attempts cost, after a time of their own, a few at a time', async () => {
+      const specs = Array.from({ length: 3 }, () => jobSpec({ owner: 'old', createdAt: Date.UTC(1995, 0, 1) }))
+      const ids = specs.map(({ id }) => id)
+      await store.commitOutcomes(specs.map((spec) => endOf({ ...spec, mode: 'interactive' })))
+      const page = { before: Date.UTC(1995, 0, 2), limit: 2 }
+      expect(await store.deleteUsage({ ...page, before: Date.UTC(1994, 0, 1) })).toBe(0)
+      expect([await store.deleteUsage(page), await store.deleteUsage(page), await store.deleteUsage(page)]).toEqual([
+        2, 1, 0,
+      ])
+      expect(await bills(ids)).toEqual([])
+      expect(await sql('select 1 from attempt_cost where job_id = any($1)', [ids])).toEqual([])
+      await store.deleteEnded({ endedBefore: page.before, limit: 10 })
     })
   })
 
@@ -580,7 +611,9 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
   describe('migrating', () => {
     /** Of this code's migrations. */
     const versions = async () =>
-      (await readdir(new URL('../migrations/', import.meta.url))).map((file) => Number(file.slice(0, 4))).toSorted()
+      (await readdir(new URL('../migrations/', import.meta.url)))
+        .map((file) => Number(file.slice(0, 4)))
+        .toSorted((a, b) => a - b)
     beforeEach(() => sql('drop schema public cascade; create schema public'))
 
     it('applies everything once, however many processes start at once', async () => {

@@ -91,6 +91,7 @@ export function composeController(options: ComposeControllerOptions): ServiceGro
       webhooks: () => config().webhooks,
       resultKeepMs: () => config().retention.resultSeconds * 1000,
       promptKeepMs: () => config().retention.promptSeconds * 1000,
+      spendKeepMs: () => config().retention.spendSeconds * 1000,
       ...options.options,
     },
   })

@@ -15,13 +15,14 @@ import type { InferqMetrics, Metrics } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
 import type { WebhookSecrets } from '@inferq/webhooks'
 import { createBatchRunner } from './batches/batch-runner.ts'
+import { createEndedElsewhere } from './ended-elsewhere.ts'
 import { createExpiry } from './expiry.ts'
 import { type ControllerOptions, defaultOptions } from './options.ts'
 import { createOutcomeGate } from './outcome-gate.ts'
 import { createOutcomeRecorder } from './outcome-recorder.ts'
 import { createReconciler } from './reconciler.ts'
 import { createRelay } from './relay.ts'
-import { createRequeuer } from './requeue-jobs.ts'
+import { createRequeue } from './requeue-jobs.ts'
 import { createRetention } from './retention.ts'
 import type { Resolve } from './webhooks/send.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
@@ -84,15 +85,17 @@ export function createController(parts: ControllerParts): ServiceGroup {
     labels: ['reason'],
   })
 
-  const { requeue } = createRequeuer({ ...parts, recovered })
+  const requeue = createRequeue({ ...parts, recovered })
   const gate = createOutcomeGate({ redis, keys, clock })
   const reconciler = createReconciler({ ...parts, requeue, gate })
   const expiry = createExpiry({ ...parts, gate })
+  const endedElsewhere = createEndedElsewhere({ ...parts, lookEveryMs: options.endedElsewhereEveryMs })
   const relay = createRelay({ ...parts, requeue })
   const retention = createRetention({
     ...parts,
     keepMs: () => options.resultKeepMs(),
     promptKeepMs: () => options.promptKeepMs(),
+    spendKeepMs: () => options.spendKeepMs(),
     idempotencyKeepMs: options.idempotencyKeepMs,
     batchKeepMs: options.batchKeepMs,
   })
@@ -115,7 +118,10 @@ export function createController(parts: ControllerParts): ServiceGroup {
   const periodic = (name: string, intervalMs: number, run: (signal: AbortSignal) => Promise<void>) =>
     createPeriodicService({ name, intervalMs, timeoutMs: options.turnTimeoutMs, log, clock, run })
 
-  const doubt = (): void => reconciler.doubt()
+  const doubt = (): void => {
+    reconciler.doubt()
+    endedElsewhere.doubt()
+  }
   const reconnects = createService({
     name: 'reconnects',
     start: () => void redis.on('ready', doubt),
@@ -144,6 +150,7 @@ export function createController(parts: ControllerParts): ServiceGroup {
     periodic('relay', options.relayEveryMs, (signal) => relay(signal)),
     periodic('expiry', options.expireEveryMs, (signal) => expiry(signal)),
     periodic('reconciler', options.reconcileEveryMs, (signal) => reconciler.turn(signal)),
+    periodic('ended-elsewhere', options.reconcileEveryMs, (signal) => endedElsewhere.turn(signal)),
     periodic('retention', options.retainEveryMs, (signal) => retention(signal)),
   ])
 }

@@ -1,4 +1,4 @@
-import { type EndMessage, type EndPayload, isTerminal, type JobRecord } from '@inferq/contracts'
+import { countAttempts, type EndMessage, type EndPayload, isTerminal, type JobRecord } from '@inferq/contracts'
 import type { StoredJob } from '@inferq/store'
 import type { ControllerParts } from './controller.ts'
 import type { OutcomeGate } from './outcome-gate.ts'
@@ -19,9 +19,10 @@ export function createExpiry(
 
   const end = async (job: StoredJob, record: JobRecord): Promise<void> => {
     const now = clock.now()
-    const tooLate = now > record.spec.finishBy || (record.attempt === 0 && now > record.spec.startBy)
+    const neverStarted = countAttempts(record.attempt) === 0
+    const tooLate = now > record.spec.finishBy || (neverStarted && now > record.spec.startBy)
     if (isTerminal(record.status) || !tooLate) return
-    if ((await tokenLog.terminate(job.id, 'expired', expiredEnd(now, record.attempt === 0))) !== 'ended') return
+    if ((await tokenLog.terminate(job.id, 'expired', expiredEnd(now, neverStarted))) !== 'ended') return
     log.info({ jobId: job.id, status: record.status }, 'job-expired')
     const modelClass = record.spec.candidates[record.hop]?.class ?? ''
     await queue.remove({ jobId: job.id, hop: record.hop, class: modelClass })

@@ -13,6 +13,8 @@ export interface ControllerOptions {
   readonly expireEveryMs: number
   readonly reconcileEveryMs: number
   readonly retainEveryMs: number
+  /** Between two looks at all queues for jobs that Postgres has ended; one in doubt is looked at at once. */
+  readonly endedElsewhereEveryMs: number
   /** Between two steps of running batches, and between two looks while there is none. */
   readonly batchEveryMs: number
   readonly batchIdleMs: number
@@ -35,6 +37,8 @@ export interface ControllerOptions {
   resultKeepMs(): number
   /** How long the requests of jobs that ended without a result stay, to be run again; asked at every turn. */
   promptKeepMs(): number
+  /** How long bills stay, though never shorter than their jobs; asked at every turn. */
+  spendKeepMs(): number
   /** How long an Idempotency-Key is remembered. */
   readonly idempotencyKeepMs: number
 }
@@ -47,6 +51,7 @@ export const defaultOptions: ControllerOptions = {
   expireEveryMs: 1_000,
   reconcileEveryMs: 2_000,
   retainEveryMs: 60_000,
+  endedElsewhereEveryMs: 600_000,
   batchEveryMs: 100,
   batchIdleMs: 1_000,
   batchKeepMs: 30 * 86_400_000,
@@ -59,5 +64,6 @@ export const defaultOptions: ControllerOptions = {
   turnTimeoutMs: 60_000,
   resultKeepMs: () => 7 * 86_400_000,
   promptKeepMs: () => 7 * 86_400_000,
+  spendKeepMs: () => 400 * 86_400_000,
   idempotencyKeepMs: 86_400_000,
 }

@@ -1,4 +1,4 @@
-import type { EndMessage, OutcomeMessage } from '@inferq/contracts'
+import { type EndMessage, errorTable, type OutcomeMessage } from '@inferq/contracts'
 import type { RefusedOutcome } from '@inferq/queue'
 import type { ControllerParts } from './controller.ts'
 
@@ -9,8 +9,13 @@ export function createOutcomeRecorder({
   metrics,
   onDeliveries,
 }: Pick<ControllerParts, 'store' | 'log' | 'metrics'> & { onDeliveries(): void }) {
-  const count = ({ class: modelClass, model, type, status, createdAt, endedAt }: EndMessage): void => {
+  const count = ({ class: modelClass, model, type, status, error, createdAt, endedAt }: EndMessage): void => {
     metrics.jobs.with({ model_class: modelClass, model, type, outcome: status }).inc()
+    if (status === 'failed') {
+      // It has come through Redis, perhaps from a newer worker: labels stay those we know.
+      const code = error !== undefined && Object.hasOwn(errorTable, error.code) ? error.code : 'internal_error'
+      metrics.jobFailures.with({ model_class: modelClass, code }).inc()
+    }
     metrics.jobDurationSeconds
       .with({ model_class: modelClass, type, outcome: status })
       .observe(Math.max(0, endedAt - createdAt) / 1000)

@@ -36,9 +36,9 @@ export function createReconciler(
       log.warn({ count: jobIds.length }, 'reconcile-waits-for-outcomes')
       return false
     }
-    const specs = await store.openSpecs(jobIds)
-    await requeue(specs, 'lost')
-    await store.markRequeued(specs.map(({ id }) => id))
+    const lost = await store.claimLost(jobIds)
+    await requeue.lost(lost)
+    await store.markRequeued(lost.map(({ spec }) => spec.id))
     return true
   }
 

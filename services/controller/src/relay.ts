@@ -10,7 +10,7 @@ export function createRelay({ store, requeue }: Pick<ControllerParts, 'store'> &
   return async (signal: AbortSignal): Promise<void> => {
     for (;;) {
       const specs = await store.claimUnqueued({ limit: pageSize, leaseMs })
-      await requeue(specs, 'relayed')
+      await requeue.relayed(specs)
       await store.markEnqueued(specs.map(({ id }) => id))
       if (specs.length < pageSize || signal.aborted) return
     }

@@ -1,35 +1,46 @@
 import type { JobSpec } from '@inferq/contracts'
+import type { LostJob } from '@inferq/store'
 import type { Counter, Family } from '@inferq/telemetry'
 import type { ControllerParts } from './controller.ts'
 
-/** Why a job was not in its queue: its ingress died after accepting it, or Redis lost it. */
-export type RequeueReason = 'relayed' | 'lost'
-
 /** Puts jobs into the queues of their first candidates. Harmless for one that is there, runs, or has ended. */
-export type Requeue = (specs: readonly JobSpec[], reason: RequeueReason) => Promise<void>
+export interface Requeue {
+  /** Their ingress died after accepting them. */
+  relayed(specs: readonly JobSpec[]): Promise<void>
+  /** Redis does not hold them (any more): their positions go on after those of the log it lost. */
+  lost(jobs: readonly LostJob[]): Promise<void>
+}
 
-export function createRequeuer(
+export function createRequeue(
   parts: Pick<ControllerParts, 'tokenLog' | 'queue' | 'log'> & { readonly recovered: Family<Counter, 'reason'> },
-): { readonly requeue: Requeue } {
+): Requeue {
   const { tokenLog, queue, log, recovered } = parts
+
+  const requeue = async (jobs: readonly LostJob[], reason: 'relayed' | 'lost'): Promise<void> => {
+    // In this order on one connection: a worker that takes the job from the queue finds its record.
+    await Promise.all(
+      jobs.flatMap(({ spec, losses }) => [
+        tokenLog.open(spec, '', losses),
+        queue.enqueue({
+          jobId: spec.id,
+          hop: 0,
+          type: spec.type,
+          class: spec.candidates[0]?.class ?? '',
+          tier: spec.tier,
+        }),
+      ]),
+    )
+    if (jobs.length === 0) return
+    recovered.with({ reason }).inc(jobs.length)
+    log.warn({ count: jobs.length, reason }, 'jobs-recovered')
+  }
+
   return {
-    async requeue(specs, reason) {
-      // In this order on one connection: a worker that takes the job from the queue finds its record.
-      await Promise.all(
-        specs.flatMap((spec) => [
-          tokenLog.open(spec),
-          queue.enqueue({
-            jobId: spec.id,
-            hop: 0,
-            type: spec.type,
-            class: spec.candidates[0]?.class ?? '',
-            tier: spec.tier,
-          }),
-        ]),
-      )
-      if (specs.length === 0) return
-      recovered.with({ reason }).inc(specs.length)
-      log.warn({ count: specs.length, reason }, 'jobs-recovered')
-    },
+    relayed: (specs) =>
+      requeue(
+        specs.map((spec) => ({ spec, losses: 0 })),
+        'relayed',
+      ),
+    lost: (jobs) => requeue(jobs, 'lost'),
   }
 }

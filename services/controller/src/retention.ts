@@ -5,8 +5,8 @@ const pageSize = 1_000
 const orphanAgeMs = 60_000
 
 /**
- * Deletes jobs, with their results, that ended longer than `keepMs()` ago (their bills stay), the requests of those that
- * may still be run again after `promptKeepMs()`, and idempotency keys past their time.
+ * Deletes jobs, with their results, that ended longer than `keepMs()` ago, the requests of those that may still be run again
+ * after `promptKeepMs()`, bills after `spendKeepMs()`, and idempotency keys past their time.
  */
 export function createRetention({
   store,
@@ -14,11 +14,13 @@ export function createRetention({
   log,
   keepMs,
   promptKeepMs,
+  spendKeepMs,
   idempotencyKeepMs,
   batchKeepMs,
 }: Pick<ControllerParts, 'store' | 'clock' | 'log'> & {
   keepMs(): number
   promptKeepMs(): number
+  spendKeepMs(): number
   readonly idempotencyKeepMs: number
   readonly batchKeepMs: number
 }) {
@@ -43,6 +45,10 @@ export function createRetention({
       store.dropRequests({ endedBefore: clock.now() - promptKeepMs(), limit: pageSize }),
     )
     if (requests > 0) log.info({ count: requests }, 'requests-dropped')
+    // The bill of a job that is still there is part of it.
+    const before = clock.now() - Math.max(keepMs(), spendKeepMs())
+    const bills = await deleteAll(signal, () => store.deleteUsage({ before, limit: pageSize }))
+    if (bills > 0) log.info({ count: bills }, 'bills-deleted')
     const createdBefore = clock.now() - idempotencyKeepMs
     await deleteAll(signal, () => store.deleteIdempotencyKeys({ createdBefore, limit: pageSize }))
     await store.deleteExpiredWebhookSecrets()

@@ -168,9 +168,10 @@ describe('a job that is overdue', () => {
   })
 
   it('goes on when it was started in time', async () => {
-    const spec = await world.submit({ startBy: Date.now() + 100 })
+    const startBy = Date.now() + 1_500
+    const spec = await world.submit({ startBy })
     await world.begin(spec)
-    const witness = await world.submit({ startBy: Date.now() + 200 })
+    const witness = await world.submit({ startBy: startBy + 1 })
     await world.startController()
     await until(async () => (await world.status(witness)) === 'expired')
     expect(await world.status(spec)).toBe('in_progress')
@@ -197,9 +198,12 @@ describe('when Redis loses everything', () => {
     await wipeRedis()
     await postgres.store.insertAccepted([unmarked])
     await until(async () => (await depth()) === 3)
-    for (const spec of [waiting, running, unmarked]) {
-      expect(await world.tokenLog.record(spec.id)).toMatchObject({ spec, status: 'queued' })
-    }
+    // Positions go on after those of a log that is lost; a job that had started in time has no time to start in any more.
+    const base = 1_000_000
+    expect(await world.tokenLog.record(waiting.id)).toMatchObject({ spec: waiting, status: 'queued', attempt: base })
+    const spec = { ...running, startBy: running.finishBy }
+    expect(await world.tokenLog.record(running.id)).toMatchObject({ spec, status: 'queued', attempt: base })
+    expect(await world.tokenLog.record(unmarked.id)).toMatchObject({ spec: unmarked, status: 'queued', attempt: 0 })
     await until(async () => (await world.status(running)) === 'queued')
     expect(await world.tokenLog.record(done.id)).toBeNull()
     expect(await metricValue(metrics, 'inferq_jobs_recovered_total', 'reason="lost"')).toBe(2)
@@ -279,6 +283,21 @@ describe('retention', () => {
     await world.run(fresh, { at: Date.now() + 60_000 })
     await until(async () => (await world.status(old)) === 'gone')
     await until(async () => (await world.status(fresh)) === 'completed')
+  })
+
+  it('keeps bills as long as their jobs, and then for a time of their own', async () => {
+    let [resultKeepMs, spendKeepMs] = [3_600_000, 0]
+    await world.startController({ resultKeepMs: () => resultKeepMs, spendKeepMs: () => spendKeepMs })
+    const [job, other] = [await world.submit(), await world.submit()]
+    await world.run(job, { at: Date.now() - 60_000 })
+    await world.run(other, { at: Date.now() + 3_600_000 })
+    await until(async () => (await world.status(other)) === 'completed')
+    expect(await world.stored(job)).toMatchObject({ usage: { promptTokens: 3 } })
+    ;[resultKeepMs, spendKeepMs] = [1_000, 3_600_000]
+    await until(async () => (await world.status(job)) === 'gone')
+    spendKeepMs = 1_000
+    await until(async () => (await world.status(job)) === 'unknown')
+    expect(await world.stored(other)).toMatchObject({ usage: { promptTokens: 3 } })
   })
 
   it('forgets idempotency keys after their time', async () => {

@@ -36,11 +36,14 @@ export interface TestPostgres {
  * Statements time out soon, for tests in which it is away; the relay takes a job at once, even while its ingress is about to
  * enqueue it.
  */
-export async function startTestPostgres({ statementTimeoutMs = 1_000, relayAfterMs = 0 } = {}): Promise<TestPostgres> {
+export async function startTestPostgres({ statementTimeoutMs = 3_000, relayAfterMs = 0 } = {}): Promise<TestPostgres> {
   const directory = await mkdtemp(join(tmpdir(), 'inferq-controller-'))
   const cacheDir = join(import.meta.dirname, '../../../.inferq/cache')
   const server = await startEmbeddedPostgres({ dataDir: join(directory, 'postgres'), cacheDir, log: createSilentLog() })
-  const store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs, statementTimeoutMs })
+  // Submits are no part of it.
+  const store = createStore({
+    ...{ url: server.url, log: createSilentLog(), relayAfterMs, statementTimeoutMs, answerWithinMs: 10_000 },
+  })
   await store.migrate()
   const farFuture = Date.UTC(2100, 0, 1)
   return {
@@ -91,6 +94,7 @@ export interface World {
   run(spec: JobSpec, end?: Partial<EndPayload>): Promise<void>
   /** A worker that answers what comes out of the queue, until the world is closed. Gives the jobs that it began, as it does. */
   serve(): Promise<readonly string[]>
+  connectSubscriber(): Promise<Redis>
   status(spec: JobSpec): Promise<JobStatus | 'gone' | 'unknown'>
   stored(spec: JobSpec): Promise<StoredJob>
   close(): Promise<void>
@@ -196,6 +200,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
       stops.push(() => consumer.stop(createDeadline(clock, { timeoutMs: 5_000, what: 'stopping' })))
       return began
     },
+    connectSubscriber: () => server.connect('subscriber'),
     async status(spec) {
       const lookup = await store.getJob(spec.id, spec.owner)
       return lookup.kind === 'found' ? lookup.job.status : lookup.kind

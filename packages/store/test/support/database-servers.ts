@@ -1,14 +1,20 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { chown, mkdir, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { createSilentLog, startEmbeddedPostgres } from '@inferq/runtime'
+import { findPostgres, postgresUser } from '@inferq/testkit/postgres-binaries'
 
 /** A database server of a test's own. */
 export interface DatabaseServer {
   readonly url: string
+  /** Its unix socket, for a proxy. */
+  readonly socketPath: string
+  /** Stops every process of it where it is, so that it takes connections and answers nothing; and lets it go on. */
+  pause(): Promise<void>
+  resume(): Promise<void>
   /** Kills it without warning, and starts it again on the same data (PGlite's supervisor does). */
   crash(): Promise<void>
   stop(): Promise<void>
@@ -38,6 +44,9 @@ async function startPglite(): Promise<DatabaseServer> {
   })
   return {
     url: server.url,
+    socketPath: server.socketPath,
+    pause: async () => signalAll('SIGSTOP', server.pid),
+    resume: async () => signalAll('SIGCONT', server.pid),
     async crash() {
       if (server.pid !== undefined) process.kill(server.pid, 'SIGKILL')
     },
@@ -48,32 +57,12 @@ async function startPglite(): Promise<DatabaseServer> {
   }
 }
 
-function findPostgres(): string | undefined {
-  const debian = '/usr/lib/postgresql'
-  const versions = existsSync(debian) ? readdirSync(debian).sort().reverse() : []
-  const directories = [
-    ...(process.env['PATH'] ?? '').split(delimiter),
-    ...versions.map((version) => join(debian, version, 'bin')),
-  ]
-  return directories.find(
-    (directory) => existsSync(join(directory, 'initdb')) && existsSync(join(directory, 'postgres')),
-  )
-}
-
-/** The server refuses to run as root: then it runs as the user `postgres`. */
-function serverUser(): { readonly uid?: number; readonly gid?: number } {
-  if (process.getuid?.() !== 0) return {}
-  const [, uid, gid] = /^postgres:[^:]*:(\d+):(\d+)/m.exec(readFileSync('/etc/passwd', 'utf8')) ?? []
-  if (uid === undefined || gid === undefined) throw new Error('run as root, PostgreSQL needs a user postgres')
-  return { uid: Number(uid), gid: Number(gid) }
-}
-
 async function startPostgres(binDir: string): Promise<DatabaseServer> {
-  const user = serverUser()
+  const user = postgresUser()
   const directory = await mkdtemp(join(tmpdir(), 'inferq-store-'))
   const dataDir = join(directory, 'data')
   await mkdir(dataDir, { mode: 0o700 })
-  if (user.uid !== undefined && user.gid !== undefined) {
+  if (user !== undefined) {
     await chown(directory, user.uid, user.gid)
     await chown(dataDir, user.uid, user.gid)
   }
@@ -94,6 +83,9 @@ async function startPostgres(binDir: string): Promise<DatabaseServer> {
   let server = startServer()
   return {
     url: `postgres://postgres@localhost/postgres?host=${encodeURIComponent(directory)}`,
+    socketPath: join(directory, '.s.PGSQL.5432'),
+    pause: () => signalAll('SIGSTOP', server.child.pid),
+    resume: () => signalAll('SIGCONT', server.child.pid),
     async crash() {
       // SIGQUIT is its "immediate shutdown": no checkpoint, recovery at the next start, and no child left behind.
       server.child.kill('SIGQUIT')
@@ -107,4 +99,18 @@ async function startPostgres(binDir: string): Promise<DatabaseServer> {
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** The server first: it then makes no further process. */
+async function signalAll(signal: NodeJS.Signals, pid: number | undefined): Promise<void> {
+  if (pid === undefined) throw new Error('the server does not run')
+  process.kill(pid, signal)
+  for (const child of await childrenOf(pid)) process.kill(child, signal)
+}
+
+function childrenOf(pid: number): Promise<readonly number[]> {
+  return new Promise((resolve) => {
+    // It fails when there are none.
+    execFile('pgrep', ['-P', `${pid}`], (_error, output) => resolve(output.split('\n').filter(Boolean).map(Number)))
+  })
 }
