@@ -30,6 +30,11 @@ export function bullId(reference: Pick<JobReference, 'jobId' | 'hop'>): string {
   return `${reference.jobId}-${reference.hop}`
 }
 
+/** Of what bullId made. */
+export function jobIdOf(id: string): string {
+  return id.slice(0, id.lastIndexOf('-'))
+}
+
 export function bullOptions(reference: JobReference, delayMs: number): JobsOptions {
   return {
     jobId: bullId(reference),

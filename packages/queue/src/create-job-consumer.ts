@@ -1,15 +1,24 @@
 import type { RedisKeys } from '@inferq/contracts'
-import { createService } from '@inferq/runtime'
-import { DelayedError, type Job, Worker } from 'bullmq'
+import { type Clock, createService, createSystemClock, errorMessage, type Log } from '@inferq/runtime'
+import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { type BullData, referenceOf } from './bull-jobs.ts'
+import { createFetcher, type Fetcher, stillHereDelayMs } from './fetcher.ts'
 import { type ConsumeOptions, type JobConsumer, LostLockError, type ProcessResult } from './job-queue.ts'
+import { createProgressWatch, type ProgressWatchOptions } from './progress-watch.ts'
+import { createQuietWarning } from './quiet-warning.ts'
 
 export interface JobConsumerOptions extends ConsumeOptions {
   /** Commands of all consumers of this process; `maxRetriesPerRequest: null`, as BullMQ wants it. */
   readonly redis: Redis
   readonly keys: RedisKeys
-  readonly log: { warn(fields: object, event: string): void; error(fields: object, event: string): void }
+  readonly log: Log
+  /** Default: the system's. */
+  readonly clock?: Clock
+  /** When a fetcher with room and a backlog counts as wedged. */
+  readonly watch?: Pick<ProgressWatchOptions, 'everyMs' | 'stuckMs'>
+  /** A fetcher was wedged, and another one has taken its place. */
+  onRecreated?(): void
 }
 
 /**
@@ -19,7 +28,9 @@ export interface JobConsumerOptions extends ConsumeOptions {
 const jobsPerFetcher = 8
 const maxFetchers = 8
 /** Bounds a wait for work, not a poll: a new job wakes a waiting Worker at once. */
-const waitSeconds = 30
+const waitSeconds = 10
+/** After a fetch, or an end of a job, that found no Redis. */
+const retryDelayMs = 250
 /** A lost worker is no fault of the job: the bound is the token log's count of tries, which ends a job with an outcome. */
 const maxStalls = 1_000
 /**
@@ -28,41 +39,66 @@ const maxStalls = 1_000
  */
 const shortestDelayMs = 1
 
+interface Run {
+  readonly bullId: string
+  /** Begins with the id of the BullMQ Worker that holds the lock. */
+  readonly token: string
+  readonly controller: AbortController
+}
+
 /** The consuming side of one class over BullMQ. */
 export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
-  const { redis, keys, log } = options
+  const { redis, keys, log, clock = createSystemClock() } = options
   let { concurrency } = options
-  const running = new Map<string, AbortController>()
-  const fetchers: Worker<BullData>[] = []
-  /** Fetchers that a smaller consumer has no use for, until their jobs have ended. */
-  const leaving = new Set<Promise<void>>()
+  const running = new Map<string, Run>()
+  const fetchers: Fetcher[] = []
+  /** Fetchers that there is no use for any more, until their jobs have ended. */
+  const leaving = new Map<Fetcher, Promise<void>>()
+  const warnOfTrouble = createQuietWarning(log, clock, 'consumer-error')
   let quieted = false
 
   const process = async (job: Job<BullData>, token: string | undefined): Promise<void> => {
-    const result = quieted ? ({ kind: 'again', delayMs: 0 } as const) : await run(job)
+    const result = refuse(job) ?? (await run(job, token))
     if (result.kind === 'done') return
     await job.moveToDelayed(Date.now() + Math.max(result.delayMs, shortestDelayMs), token)
     throw new DelayedError()
   }
 
-  const run = async (job: Job<BullData>): Promise<ProcessResult> => {
-    const reference = referenceOf(job.id ?? '', job.name, job.data, options.class)
+  /** A job whose old run, of another fetcher, has not ended here: that one has lost its lock, and ends first. */
+  const refuse = (job: Job<BullData>): ProcessResult | undefined => {
+    if (quieted) return { kind: 'again', delayMs: 0 }
+    const bullId = job.id ?? ''
+    if (!abortRun(bullId)) return undefined
+    return { kind: 'again', delayMs: stillHereDelayMs }
+  }
+
+  const run = async (job: Job<BullData>, token = ''): Promise<ProcessResult> => {
+    const bullId = job.id ?? ''
+    const reference = referenceOf(bullId, job.name, job.data, options.class)
     const controller = new AbortController()
-    running.set(reference.jobId, controller)
+    running.set(reference.jobId, { bullId, token, controller })
     try {
       return await options.process(reference, controller.signal)
     } catch (error) {
       log.error({ jobId: reference.jobId, class: options.class, error }, 'job-processing-failed')
       throw error
     } finally {
-      if (running.get(reference.jobId) === controller) running.delete(reference.jobId)
+      if (running.get(reference.jobId)?.controller === controller) running.delete(reference.jobId)
     }
   }
 
   const abort = (jobId: string, reason: Error): boolean => {
-    const controller = running.get(jobId)
-    controller?.abort(reason)
-    return controller !== undefined
+    const found = running.get(jobId)
+    found?.controller.abort(reason)
+    return found !== undefined
+  }
+
+  /** Tells the run of this very place in the queue, if it is here (and this Worker's), that its lock is lost. */
+  const abortRun = (bullId: string, workerId = ''): boolean => {
+    const found = running.get(bullId.slice(0, bullId.lastIndexOf('-')))
+    if (found?.bullId !== bullId || !found.token.startsWith(workerId)) return false
+    found.controller.abort(new LostLockError(`the lock of ${bullId} is lost`))
+    return true
   }
 
   const onFailed = (job: Job<BullData> | undefined, error: Error): void => {
@@ -73,59 +109,97 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     })
   }
 
-  const createFetcher = (jobsAtOnce: number, looksForStalled: boolean): Worker<BullData> => {
-    const fetcher = new Worker<BullData>(keys.queueName(options.class), process, {
-      connection: redis,
-      prefix: keys.queuePrefix(options.class),
-      autorun: false,
-      concurrency: jobsAtOnce,
-      lockDuration: options.lockMs,
-      stalledInterval: options.stalledMs,
-      maxStalledCount: maxStalls,
-      skipStalledCheck: !looksForStalled,
-      drainDelay: waitSeconds,
-      removeOnComplete: { count: 0 },
-      removeOnFail: { count: 0 },
-      runRetryDelay: 1_000,
+  const addFetcher = (jobsAtOnce: number, looksForStalled: boolean): Fetcher =>
+    createFetcher({
+      queueName: keys.queueName(options.class),
+      jobsAtOnce,
+      looksForStalled,
+      settings: {
+        connection: redis,
+        prefix: keys.queuePrefix(options.class),
+        lockDuration: options.lockMs,
+        stalledInterval: options.stalledMs,
+        maxStalledCount: maxStalls,
+        drainDelay: waitSeconds,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+        runRetryDelay: retryDelayMs,
+      },
+      clock,
+      process,
+      onFailed,
+      onLostLocks(bullIds, workerId) {
+        for (const bullId of bullIds) abortRun(bullId, workerId)
+      },
+      onTrouble: (error) => warnOfTrouble({ class: options.class, error: errorMessage(error) }),
+      onStopped: (error) => log.error({ class: options.class, error }, 'consumer-failed'),
     })
-    fetcher.on('error', (error) => log.warn({ class: options.class, error: error.message }, 'consumer-error'))
-    fetcher.on('failed', onFailed)
-    fetcher.on('lockRenewalFailed', (ids) => {
-      for (const id of ids) abort(id.slice(0, id.lastIndexOf('-')), new LostLockError(`the lock of ${id} is lost`))
-    })
-    return fetcher
+
+  const retire = (fetcher: Fetcher): void => {
+    leaving.set(
+      fetcher,
+      fetcher.retire().then(() => void leaving.delete(fetcher)),
+    )
   }
+
+  /** Its jobs go on where they are. */
+  const recreate = (stuck: Fetcher, facts: object): void => {
+    const place = fetchers.indexOf(stuck)
+    if (quieted || place < 0) return
+    log.warn({ class: options.class, running: stuck.running, ...facts }, 'consumer-recreated')
+    const fetcher = addFetcher(stuck.jobsAtOnce, stuck.looksForStalled)
+    fetchers[place] = fetcher
+    retire(stuck)
+    fetcher.launch()
+    options.onRecreated?.()
+  }
+
+  const watch = createProgressWatch({
+    ...options.watch,
+    name: `progress ${options.class}`,
+    clock,
+    log,
+    fetchers: () => (quieted ? [] : fetchers),
+    async backlog() {
+      const [worker] = fetchers.map((fetcher) => fetcher.worker)
+      if (worker === undefined) return 0
+      const [waiting, prioritized] = await Promise.all([
+        redis.llen(worker.toKey('wait')),
+        redis.zcard(worker.toKey('prioritized')),
+      ])
+      return waiting + prioritized
+    },
+    onStuck: recreate,
+  })
 
   const countOf = (jobsAtOnce: number): number => Math.min(maxFetchers, Math.ceil(jobsAtOnce / jobsPerFetcher))
   /** Jobs at once of the fetcher at `place` of `count`. */
   const shareOf = (place: number, count: number): number =>
     Math.floor(concurrency / count) + (place < concurrency % count ? 1 : 0)
 
-  const launch = (fetcher: Worker<BullData>): void => {
-    fetcher.run().catch((error: unknown) => log.error({ class: options.class, error }, 'consumer-failed'))
-  }
-
   const service = createService({
     name: `consumer ${options.class}`,
     async start() {
       const count = countOf(concurrency)
-      for (let i = 0; i < count; i++) fetchers.push(createFetcher(shareOf(i, count), i === 0))
-      await Promise.all(fetchers.map((fetcher) => fetcher.waitUntilReady()))
-      for (const fetcher of fetchers) launch(fetcher)
+      for (let i = 0; i < count; i++) fetchers.push(addFetcher(shareOf(i, count), i === 0))
+      await Promise.all(fetchers.map(({ worker }) => worker.waitUntilReady()))
+      for (const fetcher of fetchers) fetcher.launch()
+      await watch.start()
     },
     async quiet() {
       quieted = true
-      await Promise.all(fetchers.map((fetcher) => fetcher.pause(true)))
+      await Promise.all(fetchers.map(({ worker }) => worker.pause(true)))
     },
     async stop(deadline) {
       quieted = true
-      const closed = Promise.all([...leaving, ...fetchers.map((fetcher) => fetcher.close())])
+      await watch.stop(deadline)
+      const closed = Promise.all([...leaving.values(), ...fetchers.map((fetcher) => fetcher.retire())])
       const late = new Promise<'late'>((resolve) => {
         if (deadline.signal.aborted) resolve('late')
         else deadline.signal.addEventListener('abort', () => resolve('late'), { once: true })
       })
       if ((await Promise.race([closed, late])) === 'late') {
-        await Promise.all(fetchers.map((fetcher) => fetcher.backend.close(true)))
+        await Promise.all([...leaving.keys(), ...fetchers].map(({ worker }) => worker.backend.close(true)))
       }
     },
   })
@@ -135,27 +209,21 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     quiet: async () => service.quiet?.(),
     abort,
     abortAll(reason) {
-      for (const controller of running.values()) controller.abort(reason)
+      for (const { controller } of running.values()) controller.abort(reason)
     },
     resize(jobsAtOnce) {
       if (jobsAtOnce === concurrency) return
       concurrency = jobsAtOnce
       if (quieted || fetchers.length === 0) return
       const count = countOf(concurrency)
-      for (const fetcher of fetchers.splice(count)) {
-        const left = fetcher.close().catch((error: unknown) => {
-          log.warn({ class: options.class, error }, 'fetcher-not-closed')
-        })
-        leaving.add(left)
-        left.finally(() => leaving.delete(left))
-      }
+      for (const fetcher of fetchers.splice(count)) retire(fetcher)
       fetchers.forEach((fetcher, place) => {
-        fetcher.concurrency = shareOf(place, count)
+        fetcher.jobsAtOnce = shareOf(place, count)
       })
       while (fetchers.length < count) {
-        const fetcher = createFetcher(shareOf(fetchers.length, count), false)
+        const fetcher = addFetcher(shareOf(fetchers.length, count), false)
         fetchers.push(fetcher)
-        launch(fetcher)
+        fetcher.launch()
       }
     },
     get inFlight() {

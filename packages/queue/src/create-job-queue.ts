@@ -1,7 +1,7 @@
 import type { RedisKeys } from '@inferq/contracts'
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { type BullData, bandScores, bullId, bullOptions } from './bull-jobs.ts'
+import { type BullData, bandScores, bullId, bullOptions, jobIdOf } from './bull-jobs.ts'
 import type { CancelBroadcast, JobQueue } from './job-queue.ts'
 import { toUnavailable } from './unavailable.ts'
 
@@ -14,6 +14,7 @@ export interface JobQueueOptions {
 
 /** Nobody reads BullMQ's events here: the token log tells more. It insists on a stream, so keep it short. */
 const eventsKept = 100
+const heldPageSize = 500
 
 /** The producing side over BullMQ: one queue per model class, made when it is first used. */
 export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue {
@@ -30,8 +31,17 @@ export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue 
       })
       queue.on('error', (error) => log.warn({ class: modelClass, error: error.message }, 'queue-error'))
       queues.set(modelClass, queue)
+      forgetUnlessReady(modelClass, queue)
     }
     return queue
+  }
+
+  /** A queue that was made while Redis was away stays as it is for good (BullMQ 6.7): the next use makes another. */
+  const forgetUnlessReady = (modelClass: string, queue: Queue<BullData>): void => {
+    queue.waitUntilReady().catch(async () => {
+      queues.delete(modelClass)
+      await queue.close().catch((): void => {})
+    })
   }
 
   return {
@@ -85,6 +95,24 @@ export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue 
       // One may have been taken between the two looks.
       const known = times.filter((time) => time !== null).map(Number)
       return known.length === 0 ? null : Math.min(...known)
+    },
+
+    async *held(modelClass) {
+      const queue = queueOf(modelClass)
+      // Short lists: what runs, and what was put back to run at once.
+      const lists = await Promise.all(
+        [queue.toKey('active'), queue.toKey('wait')].map((key) => redis.lrange(key, 0, -1)),
+      ).catch(toUnavailable)
+      yield [...new Set(lists.flat().map(jobIdOf))]
+      for (const key of [queue.toKey('prioritized'), queue.toKey('delayed')]) {
+        let cursor = '0'
+        do {
+          const [next, found] = await redis.zscan(key, cursor, 'COUNT', heldPageSize).catch(toUnavailable)
+          cursor = next
+          // Each with its score behind it.
+          yield found.filter((_, index) => index % 2 === 0).map(jobIdOf)
+        } while (cursor !== '0')
+      }
     },
 
     async close() {

@@ -18,5 +18,12 @@ export {
   type OutcomeConsumerOptions,
   type RefusedOutcome,
 } from './outcomes/create-outcome-consumer.ts'
-export { areOutcomesRecorded, inspectOutcomes, lastOutcome, type OutcomeBacklog } from './outcomes/stream-info.ts'
+export {
+  areOutcomesRecorded,
+  inspectOutcomes,
+  lastOutcome,
+  type OutcomeBacklog,
+  type OutcomeWeight,
+  weighOutcomes,
+} from './outcomes/stream-info.ts'
 export { createWorkerRegistry, type WorkerRegistry } from './worker-registry.ts'

@@ -30,6 +30,11 @@ export interface JobQueue {
   depth(modelClass: string): Promise<QueueDepth>
   /** When the oldest job that waits (a delayed one does not) came into this queue, ms epoch; null when none waits. */
   oldestAt(modelClass: string): Promise<number | null>
+  /**
+   * Ids of the jobs in this queue, whether they wait, are delayed or run, page by page. Those that are there all the time are
+   * among them, once or more often.
+   */
+  held(modelClass: string): AsyncIterable<readonly string[]>
   close(): Promise<void>
 }
 

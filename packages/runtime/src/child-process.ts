@@ -13,9 +13,13 @@ export interface ChildOptions {
   /** The child's whole environment. */
   readonly env: NodeJS.ProcessEnv
   readonly workingDir?: string
+  /** Runs it as another user. Only root may. */
+  readonly user?: { readonly uid: number; readonly gid: number }
   readonly log: Log
   /** What the child gets between SIGTERM and SIGKILL when this process dies. Default 10 s. */
   readonly orphanGraceSeconds?: number
+  /** The program starts others, as vLLM does: whatever is left of its process group when it has ended is killed. */
+  readonly wholeGroup?: boolean
   /** Takes each line of output. Default: logged at debug. To pass a child's JSON log on, write the line to stdout. */
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void
   /** Opens a message channel (Node children only) and takes what arrives. */
@@ -46,22 +50,28 @@ const maxLineLength = 16_384
  * Starts the program under a watcher that outlives this process, however it dies: the watcher waits on a pipe (fd 3)
  * whose other end only this process holds. When that closes it sends the child SIGTERM, and SIGKILL after the grace.
  * `q` on the pipe tells it that the child is gone and it may go too, before the child's pid can mean another process.
- * The shell becomes the program (`exec`), so child.pid is the program's.
+ * The shell becomes the program (`exec`), so child.pid is the program's, and its group's: the watcher is of that group, so
+ * that the number means no other group as long as it watches. Killing the group ends the watcher with it.
  */
-const watcherScript = `(trap "" INT TERM HUP
+const watcherScript = `scope=$1; shift
+(trap "" INT TERM HUP
+gone() { [ "$scope" = group ] && kill -KILL -$$; exit 0; }
 while read -r line; do [ "$line" = q ] && exit 0; done
-kill -TERM $$ || exit 0
+kill -TERM $$ || gone
 left=$0
-while [ "$left" -gt 0 ]; do sleep 1; kill -0 $$ || exit 0; left=$((left - 1)); done
+while [ "$left" -gt 0 ]; do sleep 1; kill -0 $$ || gone; left=$((left - 1)); done
+[ "$scope" = group ] && kill -KILL -$$
 kill -KILL $$) <&3 >/dev/null 2>&1 4<&- &
 exec "$@" 3<&-`
 
 /** Spawns a child that dies with this process. Rejects when the program cannot be started. POSIX only. */
 export async function spawnChild(options: ChildOptions): Promise<Child> {
-  const { name, command, args, env, log, orphanGraceSeconds = 10, onMessage } = options
-  const child = spawn('/bin/sh', ['-c', watcherScript, String(Math.ceil(orphanGraceSeconds)), command, ...args], {
+  const { name, command, args, env, log, orphanGraceSeconds = 10, wholeGroup = false, onMessage } = options
+  const script = ['-c', watcherScript, String(Math.ceil(orphanGraceSeconds)), wholeGroup ? 'group' : 'process']
+  const child = spawn('/bin/sh', [...script, command, ...args], {
     env,
     cwd: options.workingDir,
+    ...options.user,
     // A session of its own: Ctrl-C in a terminal reaches only the parent, which then stops its children in order.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', onMessage ? 'ipc' : 'ignore'],
@@ -72,12 +82,16 @@ export async function spawnChild(options: ChildOptions): Promise<Child> {
     if (recent.push(line) > keptLines) recent.shift()
     passOn(line, stream)
   }
+  child.stdio[3]?.on('error', () => {})
   readLines(child.stdout, (line) => onLine(line, 'stdout'))
   readLines(child.stderr, (line) => onLine(line, 'stderr'))
   if (onMessage) child.on('message', onMessage)
 
   const exited = new Promise<ChildExit>((resolve) => {
-    child.once('exit', (code, signal) => dismissWatcher(child, () => resolve({ code, signal })))
+    child.once('exit', (code, signal) => {
+      if (wholeGroup) killGroup(child.pid)
+      dismissWatcher(child, () => resolve({ code, signal }))
+    })
   })
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve)
@@ -92,15 +106,27 @@ export async function spawnChild(options: ChildOptions): Promise<Child> {
     isRunning: () => child.exitCode === null && child.signalCode === null,
     recentLines: () => recent,
     kill(signal) {
-      child.kill(signal)
+      if (wholeGroup && signal === 'SIGKILL' && child.exitCode === null && child.signalCode === null) killGroup(pid)
+      else child.kill(signal)
     },
+  }
+}
+
+/** The group is there as long as its watcher is. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nobody is left in it.
   }
 }
 
 /** Tells the watcher that its work is done, and calls back when it is gone too (a second at most). */
 function dismissWatcher(child: ChildProcess, done: () => void): void {
   const pipe = child.stdio[3]
-  if (!(pipe instanceof Socket)) {
+  // It closes by itself where the watcher was killed with the group.
+  if (!(pipe instanceof Socket) || pipe.closed) {
     done()
     return
   }
@@ -109,7 +135,6 @@ function dismissWatcher(child: ChildProcess, done: () => void): void {
     clearTimeout(giveUp)
     done()
   })
-  pipe.on('error', () => {})
   pipe.end('q\n')
   // The watcher's end closes with it; that is seen only by reading.
   pipe.resume()

@@ -16,6 +16,7 @@ export {
   startEmbeddedPostgres,
 } from './embedded-postgres/embedded-postgres.ts'
 export { type EmbeddedRedis, type EmbeddedRedisOptions, startEmbeddedRedis } from './embedded-redis/embedded-redis.ts'
+export { findRedisServer, type RedisServer } from './embedded-redis/find-server.ts'
 export { type Environment, type EnvironmentFault, readEnvironment } from './environment.ts'
 export {
   choiceVariable,
@@ -36,6 +37,7 @@ export { createId, createIdFactory } from './ids.ts'
 export { createSilentLog, type Log } from './log.ts'
 export { createManualClock, type ManualClock } from './manual-clock.ts'
 export {
+  launchNodeChild,
   type NodeChildOptions,
   reportReady,
   reportStartFailure,
@@ -50,6 +52,7 @@ export {
   whenRedisReady,
 } from './redis/create-redis.ts'
 export { defineScript, type RedisScript, type ScriptArgument, type ScriptDefinition } from './redis/define-script.ts'
+export { type ProbeResult, probeRedis } from './redis/probe.ts'
 export {
   createRedisServiceCheck,
   inspectRedis,

@@ -4,11 +4,14 @@ import type { Clock } from './clock.ts'
 import { createDeadline, orAborted } from './deadline.ts'
 import { errorMessage, RuntimeError } from './errors.ts'
 
-export interface NodeChildOptions extends Omit<ChildOptions, 'command' | 'args' | 'onMessage'> {
+export interface NodeProgram extends Omit<ChildOptions, 'command' | 'args' | 'onMessage'> {
   /** The main module: a path or a file: URL. */
   readonly main: string | URL
   readonly args?: readonly string[]
   readonly execArgv?: readonly string[]
+}
+
+export interface NodeChildOptions extends NodeProgram {
   readonly clock: Clock
   /** Within which the child has to call `reportReady`. */
   readonly readyTimeoutMs: number
@@ -37,16 +40,9 @@ export class ChildStartError extends RuntimeError {
  * Throws ChildStartError, leaving no child behind, when it exits, reports a failure, or takes too long.
  */
 export async function spawnNodeChild(options: NodeChildOptions): Promise<Child & { readonly detail: unknown }> {
-  const { main, args = [], execArgv = [], clock, readyTimeoutMs, signal, ...rest } = options
+  const { clock, readyTimeoutMs, signal, ...rest } = options
   const reported = Promise.withResolvers<StartReport>()
-  const child = await spawnChild({
-    ...rest,
-    command: process.execPath,
-    args: [...execArgv, main instanceof URL ? fileURLToPath(main) : main, ...args],
-    onMessage: (message) => {
-      if (isStartReport(message)) reported.resolve(message)
-    },
-  })
+  const child = await spawnReporting(rest, reported.resolve)
   const deadline = createDeadline(clock, {
     timeoutMs: readyTimeoutMs,
     what: `starting ${options.name}`,
@@ -68,6 +64,29 @@ export async function spawnNodeChild(options: NodeChildOptions): Promise<Child &
   } finally {
     deadline.release()
   }
+}
+
+/**
+ * Starts a Node program that dies with this process, and does not wait until it works: for one whose start takes minutes
+ * and that can be stopped meanwhile. `onReady` is called when it calls `reportReady`.
+ */
+export function launchNodeChild(options: NodeProgram & { readonly onReady: () => void }): Promise<Child> {
+  const { onReady, ...program } = options
+  return spawnReporting(program, (report) => {
+    if (report.start === 'ready') onReady()
+  })
+}
+
+function spawnReporting(program: NodeProgram, onReport: (report: StartReport) => void): Promise<Child> {
+  const { main, args = [], execArgv = [], ...rest } = program
+  return spawnChild({
+    ...rest,
+    command: process.execPath,
+    args: [...execArgv, main instanceof URL ? fileURLToPath(main) : main, ...args],
+    onMessage: (message) => {
+      if (isStartReport(message)) onReport(message)
+    },
+  })
 }
 
 /** For a child's main.ts: tells the parent that it works. Without a parent that listens, nothing happens. */

@@ -142,6 +142,37 @@ test('a Redis that takes commands but does not answer is given up', async () => 
   expect(await redis.set('a', 3)).toBe('OK')
 })
 
+test('a connection to what has become a replica is made anew, now and then: another may be the master by now', async () => {
+  const dataDir = join(temporaryDir(), 'redis')
+  const embedded = await startEmbeddedRedis({ dataDir, cacheDir: sharedCacheDir(), log: collectLog() })
+  onTestFinished(() => embedded.stop())
+  const redis = await open({ url: embedded.url })
+  const before = await redis.client('ID')
+  await redis.call('REPLICAOF', '127.0.0.1', '9')
+  await expect(redis.set('a', 1)).rejects.toThrow('READONLY')
+  await until(async () => (await redis.client('ID').catch(() => before)) !== before)
+})
+
+test('a duplicate of a blocking connection may wait in Redis for longer than a command may take', async () => {
+  const redis = await open({ role: 'blocking', replyTimeoutMs: 200 })
+  const waiting = redis.duplicate()
+  onTestFinished(() => closeRedis(waiting))
+  expect(await waiting.blpop('nothing', 1)).toBeNull()
+})
+
+test('the check of writes tells a server that takes none', async () => {
+  const dataDir = join(temporaryDir(), 'redis')
+  const embedded = await startEmbeddedRedis({ dataDir, cacheDir: sharedCacheDir(), log: collectLog() })
+  onTestFinished(() => embedded.stop())
+  const redis = await open({ url: embedded.url })
+  const writes = createRedisServiceCheck({ redis, writeKey: 'check' })
+  expect(await writes.run()).toMatchObject({ ok: true })
+  expect(await redis.ttl('check')).toBeGreaterThan(0)
+  await redis.config('SET', 'maxmemory', '1')
+  expect(await writes.run()).toMatchObject({ ok: false, error: expect.stringContaining('OOM') })
+  expect(await createRedisServiceCheck({ redis }).run()).toMatchObject({ ok: true })
+})
+
 test('a subscriber hears its channels again after a cut', async () => {
   const subscriber = await open({ role: 'subscriber' })
   const heard: string[] = []

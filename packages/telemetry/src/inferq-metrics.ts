@@ -8,6 +8,8 @@ const waitBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 export interface InferqMetrics {
   /** Jobs that reached a terminal state. `outcome`: completed, failed, cancelled, expired. */
   readonly jobs: Family<Counter, 'model_class' | 'model' | 'type' | 'outcome'>
+  /** Jobs that ended as failed: dead letters. `code`: of their error. An alert on their growth starts here. */
+  readonly jobFailures: Family<Counter, 'model_class' | 'code'>
   /** From accepted to the first attempt's start. */
   readonly jobQueueSeconds: Family<Histogram, 'model_class' | 'type'>
   /** From accepted to the terminal state. */
@@ -32,6 +34,8 @@ export interface InferqMetrics {
   readonly workerInFlight: Family<Gauge, 'model_class'>
   /** What the worker's gate allows in flight now. */
   readonly workerLimit: Family<Gauge, 'model_class'>
+  /** A worker's wedged fetchers that were replaced. */
+  readonly consumerRecreations: Family<Counter, 'model_class'>
   /** 0 closed, 1 half open, 2 open, as this process sees it. */
   readonly deploymentCircuit: Family<Gauge, 'deployment'>
   /** `to`: open, half_open, closed. Counted by the process that made the transition. */
@@ -54,6 +58,11 @@ export function createInferqMetrics(metrics: Metrics): InferqMetrics {
       name: 'inferq_jobs_total',
       help: 'Jobs that reached a terminal state',
       labels: ['model_class', 'model', 'type', 'outcome'],
+    }),
+    jobFailures: metrics.counter({
+      name: 'inferq_job_failures_total',
+      help: 'Jobs that ended as failed, by the code of their error',
+      labels: ['model_class', 'code'],
     }),
     jobQueueSeconds: metrics.histogram({
       name: 'inferq_job_queue_seconds',
@@ -117,6 +126,11 @@ export function createInferqMetrics(metrics: Metrics): InferqMetrics {
     workerLimit: metrics.gauge({
       name: 'inferq_worker_limit',
       help: 'Jobs this worker may run at once',
+      labels: ['model_class'],
+    }),
+    consumerRecreations: metrics.counter({
+      name: 'inferq_consumer_recreations_total',
+      help: 'Consumers of a queue that fetched nothing of a backlog, and were made anew',
       labels: ['model_class'],
     }),
     deploymentCircuit: metrics.gauge({

@@ -1,5 +1,6 @@
 import {
   type AttemptRecord,
+  attemptBase,
   createEndMessage,
   type EndPayload,
   formatPosition,
@@ -17,7 +18,7 @@ import {
 import type { Clock } from '@inferq/runtime'
 import type { Redis } from 'ioredis'
 import { createDiscarder } from './discarder.ts'
-import { parseEntry, parseJobRecord, toFields, withLoss } from './job-record.ts'
+import { parseEntry, parseJobRecord, toFields, withLoss, withOutsideEnd } from './job-record.ts'
 import { createLogWriter } from './log-writer.ts'
 import { loadScripts, toUnavailable } from './scripts.ts'
 import type { BeginResult, EndResult, TokenLog } from './token-log.ts'
@@ -31,6 +32,8 @@ export interface TokenLogOptions {
   readonly keepMs?: { readonly interactive: number; readonly async: number }
   /** Least time between two flushes of one writer. */
   readonly flushIntervalMs?: number
+  /** How long output that Redis does not take is tried again. Default 60 s. */
+  readonly patienceMs?: number
 }
 
 const defaultKeepMs = { interactive: 30_000, async: 600_000 }
@@ -41,7 +44,7 @@ const terminateTries = 5
 
 /** The token log over Redis Streams. See token-log.ts for the contract and scripts/ for each step. */
 export function createTokenLog(options: TokenLogOptions): TokenLog {
-  const { redis, keys, clock, keepMs = defaultKeepMs, flushIntervalMs = 5 } = options
+  const { redis, keys, clock, keepMs = defaultKeepMs, flushIntervalMs = 5, patienceMs = 60_000 } = options
   const scripts = loadScripts(redis)
   const channels = keys.replies('')
   const discarder = createDiscarder(redis)
@@ -76,7 +79,7 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
     parseJobRecord(await redis.hgetall(keys.job(jobId)).catch(toUnavailable))
 
   return {
-    async open(spec, watcher = '') {
+    async open(spec, watcher = '', losses = 0) {
       const queued: QueuedPayload = { class: spec.candidates[0]?.class ?? '', at: spec.createdAt }
       await scripts.open(
         [keys.job(spec.id), keys.log(spec.id)],
@@ -89,6 +92,7 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
           spec.finishBy + expiryMarginMs,
           JSON.stringify(queued),
           spec.createdAt,
+          attemptBase(losses),
         ],
       )
     },
@@ -116,6 +120,7 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
       return createLogWriter({
         clock,
         flushIntervalMs,
+        patienceMs,
         append: async (seq, entries) =>
           (await scripts.append([keys.job(jobId), keys.log(jobId)], [jobId, attempt, seq, channels, ...entries])) === 1,
       })
@@ -156,12 +161,11 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
       for (let tries = 0; tries < terminateTries; tries++) {
         const found = await record(jobId)
         if (found === null) return 'unknown'
-        const result = await end(
-          found,
-          { attempt: String(found.attempt), id: `${found.attempt + 1}-0`, attempts: found.attempts, attemptField: '' },
-          status,
-          payload,
-        )
+        const attempts = found.attempts.map((attempt) => withOutsideEnd(attempt, status))
+        const last = attempts.at(-1)
+        const attemptField = last === undefined || last === found.attempts.at(-1) ? '' : JSON.stringify(last)
+        const ending = { attempt: String(found.attempt), id: `${found.attempt + 1}-0`, attempts, attemptField }
+        const result = await end(found, ending, status, payload)
         if (result !== 'superseded') return result
         const again = await record(jobId)
         if (again === null || (again.status !== 'queued' && again.status !== 'in_progress')) return 'superseded'
@@ -183,6 +187,11 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
       return replies.map(([failure, status]) =>
         failure ? toUnavailable(failure) : ((status as JobStatus | null) ?? null),
       )
+    },
+
+    async deserted(jobIds) {
+      const replies = (await scripts.deserted(jobIds.map(keys.job), [channels])) as readonly string[]
+      return replies.map((ingresses) => (ingresses === '' ? [] : ingresses.split(',')))
     },
 
     async read(jobId, after, limit = readLimit) {

@@ -1,4 +1,4 @@
-import type { AttemptRecord, JobRecord, JobSpec, JobStatus, LogEntry, LogKind } from '@inferq/contracts'
+import type { AttemptRecord, JobRecord, JobSpec, JobStatus, LogEntry, LogKind, TerminalStatus } from '@inferq/contracts'
 import { parsePosition } from '@inferq/contracts'
 
 type Fields = Readonly<Record<string, string>>
@@ -29,18 +29,24 @@ export function parseJobRecord(fields: Fields): JobRecord | null {
 function parseAttempts(fields: Fields): readonly AttemptRecord[] {
   const latest = Number(fields['attempt'])
   const attempts: AttemptRecord[] = []
-  for (let attempt = 1; attempt <= latest; attempt++) {
-    const field = fields[`a:${attempt}`]
-    if (field === undefined) continue
+  for (const [name, field] of Object.entries(fields)) {
+    if (!name.startsWith('a:')) continue
+    const attempt = Number(name.slice(2))
     const record = { ...(JSON.parse(field) as Omit<AttemptRecord, 'attempt'>), attempt }
     attempts.push(attempt < latest ? withLoss(record) : record)
   }
-  return attempts
+  return attempts.sort((a, b) => a.attempt - b.attempt)
 }
 
 /** The attempt as it is known once a later one has begun. */
 export function withLoss(record: AttemptRecord): AttemptRecord {
   return record.outcome === undefined ? { ...record, outcome: 'lost' } : record
+}
+
+/** An attempt that had not ended when the job was ended from outside: stopped by that, or lost before. */
+export function withOutsideEnd(record: AttemptRecord, status: TerminalStatus): AttemptRecord {
+  if (record.outcome !== undefined) return record
+  return { ...record, outcome: status === 'cancelled' || status === 'expired' ? status : 'lost' }
 }
 
 /** A stream entry of the log; its one field is the kind. */

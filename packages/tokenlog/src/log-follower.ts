@@ -123,9 +123,12 @@ export function createLogFollower(options: LogFollowerOptions): LogFollower {
         return
       }
       state.attached = true
+      // The log was lost and is another one now: its entries are not published to us yet.
+      const isNew = entries.some(({ kind, attempt }) => kind === 'q' && attempt > 0)
+      if (isNew) state.attached = false
       const goOn = state.deliver(entries)
       if (state.closed) remove(state)
-      if (!goOn || (entries.length < pageSize && !state.missed)) return
+      if (!goOn || (entries.length < pageSize && !state.missed && !isNew)) return
     }
   }
 
@@ -153,8 +156,12 @@ export function createLogFollower(options: LogFollowerOptions): LogFollower {
     if (states.size === 0) followings.delete(state.jobId)
   }
 
+  /** Redis may have come back without what it held: nothing is known to be published to us. */
   const readAll = (): void => {
-    for (const state of all()) requestRead(state)
+    for (const state of all()) {
+      state.attached = false
+      requestRead(state)
+    }
   }
 
   function* all(): Generator<FollowingState> {

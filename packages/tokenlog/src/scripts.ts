@@ -15,22 +15,26 @@ const scripts = {
   finish: { keys: 3, publishes: true },
   cancel: { keys: 1, publishes: false },
   attach: { keys: 2, publishes: false },
+  deserted: { keys: 'any', publishes: false },
 } as const
 
 export type Scripts = Readonly<Record<keyof typeof scripts, Script>>
 
 /** Loads the token log's scripts on a connection. A call rejects with `service_unavailable` when Redis does not answer. */
 export function loadScripts(redis: Redis): Scripts {
-  const load = (name: string, { keys, publishes }: { keys: number; publishes: boolean }): Script => {
+  const load = (name: string, { keys, publishes }: { keys: number | 'any'; publishes: boolean }): Script => {
     const source = readSource(`${name}.lua`)
     const command = `inferqLog${name}`
     redis.defineCommand(command, {
-      numberOfKeys: keys,
+      ...(keys === 'any' ? {} : { numberOfKeys: keys }),
       lua: publishes ? `${readSource('publish.inc.lua')}\n${source}` : source,
     })
     const call = (redis as unknown as Record<string, (...values: Argument[]) => Promise<unknown>>)[command]
     if (call === undefined) throw new Error(`script ${name} was not defined`)
-    return (scriptKeys, args) => call.call(redis, ...scriptKeys, ...args).catch(toUnavailable)
+    return (scriptKeys, args) => {
+      const count = keys === 'any' ? [scriptKeys.length] : []
+      return call.call(redis, ...count, ...scriptKeys, ...args).catch(toUnavailable)
+    }
   }
   return {
     open: load('open', scripts.open),
@@ -40,6 +44,7 @@ export function loadScripts(redis: Redis): Scripts {
     finish: load('finish', scripts.finish),
     cancel: load('cancel', scripts.cancel),
     attach: load('attach', scripts.attach),
+    deserted: load('deserted', scripts.deserted),
   }
 }
 

@@ -46,8 +46,10 @@ export interface TokenLog {
   /**
    * Creates the job's record; of an asynchronous job also the log's first entry, `0-1`. Idempotent by job id.
    * `watcher`: the ingress to which every entry is published; none for a job nobody reads yet.
+   * `losses`: how often Redis has lost the job. Its positions then come after all that its lost logs can have had, and its
+   * log begins with a reset: whoever has read one of those reads on here.
    */
-  open(spec: JobSpec, watcher?: string): Promise<void>
+  open(spec: JobSpec, watcher?: string, losses?: number): Promise<void>
   begin(jobId: string, start: { hop: number; class: string; worker: string; maxTries: number }): Promise<BeginResult>
   /** A writer for the attempt that `begin` gave. */
   writer(jobId: string, attempt: number): LogWriter
@@ -66,6 +68,11 @@ export interface TokenLog {
   record(jobId: string): Promise<JobRecord | null>
   /** Live status of many jobs at once (null: not held), in the order asked. */
   statuses(jobIds: readonly string[]): Promise<readonly (JobStatus | null)[]>
+  /**
+   * For each job the ingresses that watch it when none of them is subscribed (any more); empty when one is, when nobody
+   * ever watched it, or when Redis does not hold it.
+   */
+  deserted(jobIds: readonly string[]): Promise<readonly (readonly string[])[]>
   /** Entries after `after`, oldest first, at most `limit`; null when there is no such log (any more). */
   read(jobId: string, after: LogPosition | null, limit?: number): Promise<readonly LogEntry[] | null>
   /** As `read`, and has later entries published to `watcher`, with no gap between the two. */
@@ -85,10 +92,15 @@ export interface LogWriter {
   text(text: string): void
   deltas(deltas: readonly ChoiceDelta[]): void
   progress(progress: ProgressPayload): void
-  /** Resolves when everything handed over so far is in the log; rejects when the attempt is fenced or Redis fails. */
+  /** Resolves when everything handed over so far is in the log; rejects with the reason of `fenced`. */
   flush(): Promise<void>
-  /** Aborted when a newer attempt, an end or a loss of the log has fenced this writer. */
+  /**
+   * Aborted when nothing can be written any more: a newer attempt, an end or a loss of the log has fenced this writer; or,
+   * with InferqError `service_unavailable` as its reason, Redis has not taken its entries for too long.
+   */
   readonly fenced: AbortSignal
+  /** The attempt is over: what Redis has not taken yet is given up. */
+  abandon(): void
   /** Whether any output was handed over. */
   readonly shownOutput: boolean
 }

@@ -164,6 +164,21 @@ describe('fencing', () => {
     expect(ids(await tokenLog.read(spec.id, null))).toEqual(['0-1 q', '1-0 s', '2-0 E'])
   })
 
+  it.each([
+    ['failed', 'lost'],
+    ['expired', 'expired'],
+    ['cancelled', 'cancelled'],
+  ] as const)('says of an attempt that ran when the job was terminated as %s: %s', async (status, outcome) => {
+    const { tokenLog } = bench
+    const spec = createSpec()
+    await tokenLog.open(spec)
+    await begin(tokenLog, spec.id)
+    expect(await tokenLog.terminate(spec.id, status, end())).toBe('ended')
+    const attempts = [{ attempt: 1, worker: 'w', outcome }]
+    expect((await reports(spec.id)).at(-1)).toMatchObject({ kind: 'end', attempts })
+    expect(await tokenLog.record(spec.id)).toMatchObject({ attempts })
+  })
+
   it('takes its own entry, sent again after a reconnect, for written', async () => {
     const { tokenLog, redis, server } = bench
     const spec = createSpec()

@@ -1,4 +1,4 @@
-import type { ErrorDetail, JobSpec, TokenUsage } from '@inferq/contracts'
+import { countAttempts, type ErrorDetail, type JobSpec, type TokenUsage } from '@inferq/contracts'
 import type { InferqMetrics, Logger } from '@inferq/telemetry'
 
 /** What is told of an attempt that ended. Times in ms since the epoch. */
@@ -77,7 +77,7 @@ export function createAttemptReport(log: Logger, metrics: InferqMetrics): Attemp
     if (spec.route?.variant !== undefined) {
       metrics.variants.with({ rule: spec.route.rule ?? '', variant: spec.route.variant, outcome }).inc()
     }
-    if (facts.attempt === 1) {
+    if (countAttempts(facts.attempt) === 1) {
       metrics.jobQueueSeconds
         .with({ model_class: facts.class, type: spec.type })
         .observe(Math.max(0, startedAt - spec.createdAt) / 1000)

@@ -5,6 +5,7 @@ import type { Clock } from '@inferq/runtime'
 import type { BeginResult, LogWriter, TokenLog } from '@inferq/tokenlog'
 import type { AttemptReport } from './attempt-report.ts'
 import { costOfAttempt, costOfJob } from './bill.ts'
+import { persist } from './persist.ts'
 
 export type Begun = Extract<BeginResult, { kind: 'begun' }>
 
@@ -19,7 +20,11 @@ export interface AttemptOptions {
   readonly workerId: string
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
+  /** Of the queue: aborted with LostLockError when the job is another's. */
+  readonly queueSignal: AbortSignal
   readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
   readonly report: AttemptReport
 }
 
@@ -87,26 +92,27 @@ export class Attempt {
     end: Pick<EndPayload, 'result' | 'finishReason' | 'usage' | 'error'>,
     own: ErrorDetail | undefined = end.error,
   ): Promise<ProcessResult> {
-    const { begun, tokenLog, clock } = this.#options
+    const { begun, clock } = this.#options
     const endedAt = clock.now()
     const ended = this.#ended(endedAt, status, own)
     const firstTokenAt = this.#firstTokenAt
     const deployment = this.#deployment?.id
-    const result = await tokenLog.finish(begun.record, ended, status, {
+    const payload: EndPayload = {
       at: endedAt,
       timings: { startedAt: this.startedAt, endedAt, ...(firstTokenAt === undefined ? {} : { firstTokenAt }) },
       ...(deployment === undefined ? {} : { deployment }),
       ...(this.#usage === undefined ? {} : { usage: this.#usage }),
       ...end,
       costNanoUsd: costOfJob(begun.record.attempts, ended),
-    })
+    }
+    const result = await this.#persist((tokenLog) => tokenLog.finish(begun.record, ended, status, payload))
     this.report(result === 'ended' ? status : 'superseded', own)
     return done
   }
 
   /** Ends the attempt alone: the job waits again, here or in the queue of another candidate. */
   async release(onward: Onward, error: ErrorDetail): Promise<ProcessResult> {
-    const { begun, reference, tokenLog, queue, clock } = this.#options
+    const { begun, reference, queue, clock } = this.#options
     const { spec } = begun.record
     const { move } = onward
     const delayMs = onward.move === 'fallback' ? 0 : onward.delayMs
@@ -114,12 +120,12 @@ export class Attempt {
     const nextClass = spec.candidates[hop]?.class ?? reference.class
     const ended = this.#ended(clock.now(), outcomes[move], error)
     const release = { move, reason: error.code, delayMs, hop, class: nextClass }
-    const released = await tokenLog.release(spec.id, ended, release)
+    const released = await this.#persist((tokenLog) => tokenLog.release(spec.id, ended, release))
     this.report(released === 'released' ? outcomes[move] : 'superseded', error)
     if (released === 'superseded') return done
     if (move !== 'fallback') return { kind: 'again', delayMs }
     // First there, then away from here: killed in between, this queue delivers again, and the job is forwarded then.
-    await queue.enqueue({ ...reference, hop, class: nextClass })
+    await this.#persist(() => queue.enqueue({ ...reference, hop, class: nextClass }))
     return done
   }
 
@@ -144,6 +150,11 @@ export class Attempt {
       endedAt: clock.now(),
       firstTokenAt: this.#firstTokenAt,
     })
+  }
+
+  #persist<T>(step: (tokenLog: TokenLog) => Promise<T>): Promise<T> {
+    const { tokenLog, clock, random, queueSignal: signal } = this.#options
+    return persist(() => step(tokenLog), { clock, random, signal })
   }
 
   #cost(): number | null | undefined {

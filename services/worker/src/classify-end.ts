@@ -26,8 +26,8 @@ export function classifyEnd(thrown: unknown, stop: AbortSignal): AttemptEnd {
     return { kind: 'draining', error: { code: 'service_unavailable', message: 'The worker is stopping.' } }
   }
   if (reason instanceof FencedError || reason instanceof LostLockError) return { kind: 'fenced' }
-  if (thrown instanceof InferqError) {
-    return thrown.code === 'service_unavailable' ? { kind: 'unknown' } : { kind: 'failed', error: thrown.detail }
+  if (reason instanceof InferqError) {
+    return reason.code === 'service_unavailable' ? { kind: 'unknown' } : { kind: 'failed', error: reason.detail }
   }
   return { kind: 'failed', error: { code: 'internal_error', message: 'The worker failed on this job.' } }
 }

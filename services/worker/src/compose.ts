@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { createRedisKeys } from '@inferq/contracts'
+import { createRedisKeys, type ErrorDetail } from '@inferq/contracts'
 import { createDeploymentHealth } from '@inferq/health'
 import type { LiveConfig } from '@inferq/liveconfig'
 import { createJobQueue } from '@inferq/queue'
@@ -15,6 +15,7 @@ import {
 } from '@inferq/runtime'
 import { createInferqMetrics, type Logger, type Metrics } from '@inferq/telemetry'
 import { createTokenLog } from '@inferq/tokenlog'
+import { watchCalls } from './watch-calls.ts'
 import { createWorker } from './worker.ts'
 
 export interface ComposeWorkerOptions {
@@ -29,12 +30,16 @@ export interface ComposeWorkerOptions {
   readonly gpu?: string
   /** Default: host name and a random part. */
   readonly workerId?: string
+  /** Hears of every upstream call that failed, as soon as it has: for whoever watches the backend. */
+  readonly onCallFailed?: (deployment: string, error: ErrorDetail) => void
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
 }
 
 const connectTimeoutMs = 10_000
+/** A Redis that says nothing for so long is gone: shorter than a job's lock. */
+const replyTimeoutMs = 3_000
 /** On top of the drain time, for closing connections. */
 const closeMs = 5_000
 
@@ -48,8 +53,9 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
     throw new Error(`no deployment of class ${unknown.join(', ')} is configured; there are: ${known}`)
   }
   const keys = createRedisKeys(options.namespace)
-  const redis = createRedis({ url: redisUrl, role: 'blocking', name: 'inferq-worker', cork: true, log, clock })
-  const subscriber = createRedis({ url: redisUrl, role: 'subscriber', name: 'inferq-worker', log, clock })
+  const connection = { url: redisUrl, name: 'inferq-worker', log, clock }
+  const redis = createRedis({ ...connection, role: 'blocking', replyTimeoutMs, cork: true })
+  const subscriber = createRedis({ ...connection, role: 'subscriber' })
   const queue = createJobQueue({ redis, keys, log })
   const tokenLog = createTokenLog({ redis, keys, clock })
   const workerId = options.workerId ?? `${hostname()}-${createId('w')}`
@@ -69,7 +75,7 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
     classes,
     gpu,
     live,
-    health,
+    health: options.onCallFailed === undefined ? health : watchCalls(health, options.onCallFailed),
     redis,
     subscriber,
     keys,

@@ -3,7 +3,7 @@ import { type Candidate, type ErrorDetail, InferqError } from '@inferq/contracts
 import type { CallReport, DeploymentHealth } from '@inferq/health'
 import type { JobQueue, JobReference, ProcessResult } from '@inferq/queue'
 import type { Router } from '@inferq/routing'
-import type { Clock } from '@inferq/runtime'
+import { type Clock, orAborted } from '@inferq/runtime'
 import type { Logger } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
 import { afterFailure } from './after-failure.ts'
@@ -50,7 +50,7 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
 
   return async (begun, reference, queueSignal) => {
     const { spec } = begun.record
-    const attempt = new Attempt({ ...options, begun, reference })
+    const attempt = new Attempt({ ...options, begun, reference, queueSignal })
     const candidate = spec.candidates[reference.hop]
     const context: AttemptContext = { ...options, begun, reference, candidate, attempt, meter: { characters: 0 } }
     const stop = createStopSignal(queueSignal, attempt.writer.fenced, spec.finishBy - attempt.startedAt)
@@ -67,6 +67,7 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
     } catch (thrown) {
       return await settle(context, thrown, stop.signal, 0)
     } finally {
+      attempt.writer.abandon()
       stop.release()
     }
   }
@@ -93,7 +94,7 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
       if (result.kind === 'rejected') {
         throw new InferqError({ code: 'answer_rejected', message: `The answer will not do: ${result.reason}.` })
       }
-      await attempt.writer.flush()
+      await orAborted(attempt.writer.flush(), signal)
       return { kind: 'settled', result: await attempt.finish('completed', result.end) }
     } catch (thrown) {
       if (thrown instanceof InferqError && !signal.aborted) report.failed(thrown.detail)

@@ -1,3 +1,4 @@
+import { InferqError } from '@inferq/contracts'
 import { DeadlineReachedError, FencedError } from './stop-reasons.ts'
 
 export interface StopSignal {
@@ -9,11 +10,15 @@ export interface StopSignal {
 /** setTimeout's bound; a job with a later deadline never gets there in one attempt. */
 const maxTimerMs = 2_147_483_647
 
-/** Everything that can stop an attempt, as one signal: the queue's (cancelled, drained, lock lost), the fence, the deadline. */
+/** Everything that can stop an attempt, as one signal: the queue's (cancelled, drained, lock lost), the log's (fenced, or it
+ * takes nothing), the deadline. */
 export function createStopSignal(queue: AbortSignal, fence: AbortSignal, timeoutMs: number): StopSignal {
   const stop = new AbortController()
   const onQueue = (): void => stop.abort(queue.reason)
-  const onFence = (): void => stop.abort(new FencedError('a newer attempt or an end has fenced this one'))
+  const onFence = (): void => {
+    const isFailure = fence.reason instanceof InferqError
+    stop.abort(isFailure ? fence.reason : new FencedError('a newer attempt or an end has fenced this one'))
+  }
   queue.addEventListener('abort', onQueue, { once: true })
   fence.addEventListener('abort', onFence, { once: true })
   if (queue.aborted) onQueue()

@@ -17,6 +17,7 @@ import type { TokenLog } from '@inferq/tokenlog'
 import { createAttemptReport } from './attempt-report.ts'
 import { createBackgroundChecks } from './background-checks.ts'
 import { createConsumers } from './consumers.ts'
+import { createDesertedJobs } from './deserted-jobs.ts'
 import { createAttemptRunner } from './run-attempt.ts'
 import { createJobRunner } from './run-job.ts'
 import { CancelledError, DrainingError } from './stop-reasons.ts'
@@ -55,13 +56,18 @@ export function createWorker(options: WorkerOptions): Service {
   const { workerId, gpu, live, redis, keys, tokenLog, queue, clock, log, metrics } = options
   const upstreams = createUpstreams((error) => log.warn({ error }, 'upstream-not-closed'))
   let router = createRouter(live.current())
-  const runAttempt = createAttemptRunner({
+  const attempts = createAttemptRunner({
     ...options,
     config: () => live.current(),
     router: () => router,
     upstreams,
     report: createAttemptReport(log, metrics),
   })
+  const deserted = createDesertedJobs({
+    ...{ tokenLog, clock, log },
+    onDeserted: (jobId) => consumers.abort(jobId, new CancelledError('nobody waits for the job any more')),
+  })
+  const runAttempt = deserted.guard(attempts)
   const maxTries = (): number => {
     const { workers, retries } = live.current()
     return Math.max(workers.maxAttempts, ...Object.values(retries.attempts))
@@ -91,6 +97,8 @@ export function createWorker(options: WorkerOptions): Service {
         redis,
         keys,
         log,
+        clock,
+        onRecreated: () => metrics.consumerRecreations.with({ model_class: name }).inc(),
         process: (reference, signal) => track(jobs.process(reference, signal)),
         onAbandoned: (reference, reason) => jobs.abandon(reference, reason),
       }),
@@ -165,6 +173,7 @@ export function createWorker(options: WorkerOptions): Service {
       await consumers.adopt(live.current())
       forgetChanges = live.onChange(adopt)
       await heartbeat.start()
+      await deserted.service.start()
       await checks.start()
       log.info({ workerId, classes: consumers.state().map((entry) => entry.class), gpu }, 'worker-started')
     },
@@ -178,6 +187,7 @@ export function createWorker(options: WorkerOptions): Service {
       consumers.abortAll(new DrainingError('the worker is stopping'))
       await idle(reserveMs / 2)
       await consumers.stop(deadline)
+      await deserted.service.stop(deadline)
       await heartbeat.stop(deadline)
       await registry.leave(workerId).catch((): void => {})
       await cancellations.stop(deadline)

@@ -29,7 +29,8 @@ export interface Bench {
   readonly queue: JobQueue
   readonly live: TestLiveConfig<InferqConfig>
   readonly lines: Record<string, unknown>[]
-  startWorker(classes?: readonly string[]): Promise<ServiceGroup>
+  /** `redisUrl`: the way to Redis. Default: straight there. */
+  startWorker(classes?: readonly string[], redisUrl?: string): Promise<ServiceGroup>
   cancel(jobId: string): Promise<void>
   submit(overrides?: Partial<JobSpec>): Promise<JobSpec>
   end(jobId: string, timeoutMs?: number): Promise<End>
@@ -48,7 +49,7 @@ export interface End {
 const yaml = (url: string) => `
 model_list:
   - model_name: chat
-    litellm_params: {model: openai/chat, api_base: "${url}", api_key: sk-test, timeout: 5, stream_timeout: 2}
+    litellm_params: {model: openai/chat, api_base: "${url}", api_key: sk-test, timeout: 10, stream_timeout: 4}
     model_info: {class: cloud}
   - model_name: embed
     litellm_params: {model: openai/embed, api_base: "${url}", api_key: sk-test}
@@ -71,9 +72,8 @@ export function parseYaml(text: string): InferqConfig {
   return parsed.config
 }
 
-/** `config` gets the simulator's address. */
-export async function createBench(config = yaml): Promise<Bench> {
-  const server = createTestRedis()
+/** `config` gets the simulator's address. `server` is closed with the bench. */
+export async function createBench(config = yaml, server: TestRedis = createTestRedis()): Promise<Bench> {
   const redis = await server.connect()
   const simulator = createSimulator()
   await simulator.start()
@@ -97,10 +97,10 @@ export async function createBench(config = yaml): Promise<Bench> {
     queue,
     live,
     lines,
-    async startWorker(classes) {
+    async startWorker(classes, redisUrl = server.url) {
       const worker = composeWorker({
         live,
-        redisUrl: server.url,
+        redisUrl,
         namespace: server.keys.namespace,
         ...(classes === undefined ? {} : { classes }),
         clock,

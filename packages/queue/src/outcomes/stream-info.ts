@@ -17,6 +17,28 @@ export async function inspectOutcomes(redis: Redis, keys: RedisKeys): Promise<Ou
   return { length, oldestAt: id === undefined ? null : Number(id.split('-')[0]) }
 }
 
+/** What the messages that are not recorded take, and what there is to take. */
+export interface OutcomeWeight {
+  readonly length: number
+  /** Estimated from a few of them. */
+  readonly bytes: number
+  /** Redis's `maxmemory`; null where it has none. */
+  readonly maxMemoryBytes: number | null
+}
+
+const sampledEntries = 20
+
+/** One round trip, cheap however many there are. */
+export async function weighOutcomes(redis: Redis, keys: RedisKeys): Promise<OutcomeWeight> {
+  const [length, bytes, info] = await Promise.all([
+    redis.xlen(keys.outcomes()),
+    redis.memory('USAGE', keys.outcomes(), 'SAMPLES', sampledEntries),
+    redis.info('memory'),
+  ])
+  const maxMemory = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0)
+  return { length, bytes: bytes ?? 0, maxMemoryBytes: maxMemory === 0 ? null : maxMemory }
+}
+
 /** The latest entry ever written to the stream; `0-0` before the first, or without a stream. */
 export async function lastOutcome(redis: Redis, keys: RedisKeys): Promise<string> {
   if ((await redis.exists(keys.outcomes())) === 0) return '0-0'

@@ -3,7 +3,7 @@ import { backoffMs } from '../backoff.ts'
 import { type Clock, createSystemClock } from '../clock.ts'
 import { orAborted, withDeadline } from '../deadline.ts'
 import { errorMessage, RuntimeError } from '../errors.ts'
-import type { Log } from '../log.ts'
+import { createSilentLog, type Log } from '../log.ts'
 import { corkWrites } from './cork-writes.ts'
 import { rejectPendingCommands, rejectPendingUnlessBack } from './pending-commands.ts'
 import { parseRedisUrl } from './redis-url.ts'
@@ -13,7 +13,8 @@ import { parseRedisUrl } from './redis-url.ts'
  * - `command`: requests and replies. Without a Redis, commands fail at once instead of waiting in a queue, so the
  *   caller can answer 503; a connection on which no reply comes for `replyTimeoutMs` is dropped, and what was under way
  *   is sent again if a new one is there within 2 s, else fails.
- * - `blocking`: waits in Redis (BullMQ's workers). Commands wait for the Redis to come back, without end.
+ * - `blocking`: waits in Redis, or for it: commands wait for the Redis to come back, without end. Its duplicates (BullMQ
+ *   makes one of a worker's connection, to wait on) are blocking ones too, whatever `replyTimeoutMs` it has itself.
  * - `subscriber`: pub/sub. As blocking; channels are subscribed again by themselves, and a dead peer is found by pings.
  */
 export type RedisRole = 'command' | 'blocking' | 'subscriber'
@@ -28,7 +29,7 @@ export interface CreateRedisOptions {
   readonly name?: string
   /**
    * How long Redis may be silent while replies are due before the connection is made anew. Default: 5 s for commands;
-   * 60 s for blocking ones, which have to wait in Redis for less.
+   * 20 s for blocking ones, which have to wait in Redis for less.
    */
   readonly replyTimeoutMs?: number
   /** One timer per command: the command's promise rejects after this long. Costs; default none. */
@@ -40,11 +41,11 @@ export interface CreateRedisOptions {
 }
 
 const connectTimeoutMs = 5_000
-const reconnect = { firstMs: 50, maxMs: 2_000 }
+const reconnect = { firstMs: 50, maxMs: 1_000 }
 /** A subscriber is mostly due nothing; it has its pings. */
 const defaultReplyTimeoutMs: Readonly<Record<RedisRole, number | undefined>> = {
   command: 5_000,
-  blocking: 60_000,
+  blocking: 20_000,
   subscriber: undefined,
 }
 /** From the open socket to the end of HELLO, AUTH, INFO. */
@@ -52,8 +53,13 @@ const handshakeTimeoutMs = 5_000
 const reconnectGraceMs = 2_000
 const quietLogMs = 10_000
 const pingIntervalMs = 5_000
+/** Least time between two reconnects for the sake of a server that became a replica. */
+const leaveReplicaMs = 1_000
 
-/** Opens a connection, in the background, and keeps it: it reconnects for ever, with backoff. Close it with closeRedis. */
+/**
+ * Opens a connection, in the background, and keeps it: it reconnects for ever, with backoff, and where its server has become
+ * a replica (then the address may lead to another by now). Close it with closeRedis.
+ */
 export function createRedis(options: CreateRedisOptions): Redis {
   const { role, log, clock = createSystemClock(), name, commandTimeoutMs } = options
   const replyTimeoutMs = options.replyTimeoutMs ?? defaultReplyTimeoutMs[role]
@@ -67,10 +73,12 @@ export function createRedis(options: CreateRedisOptions): Redis {
     maxRetriesPerRequest: null,
     retryStrategy: (attempt) => backoffMs(reconnect, attempt, Math.random),
     enableOfflineQueue: role !== 'command',
+    reconnectOnError: leaveReplica(clock),
     ...(replyTimeoutMs === undefined ? {} : { socketTimeout: replyTimeoutMs }),
     ...options.overrides,
   }
   const redis = new Redis({ ...redisOptions, replyMapping: 'legacy' })
+  redis.duplicate = (overrides) => duplicateOf(options, overrides)
   boundHandshake(redis, clock)
   logConnection(redis, log, clock, `${name ?? 'redis'}-${role}`)
   if (role === 'command') rejectPendingUnlessBack(redis, clock, reconnectGraceMs)
@@ -120,10 +128,29 @@ export async function closeRedis(
   if (hasEnded(redis)) return
   const wasBetweenConnections = redis.status === 'reconnecting'
   redis.disconnect()
+  // It has had its time: a peer that went without a word would never answer the polite end either.
+  const { stream } = redis as unknown as { readonly stream?: { destroy(): void } }
+  stream?.destroy()
   rejectPendingCommands(redis, new Error('the connection to Redis is closed'))
   // ioredis says nothing more when it is closed while it waits to reconnect; nothing of it is left then.
   if (wasBetweenConnections) return
   await withDeadline(clock, { timeoutMs: 1_000, what: 'closing Redis' }, () => ended).catch((): void => {})
+}
+
+/** Whoever asks for it (BullMQ) reports its errors. */
+function duplicateOf(options: CreateRedisOptions, overrides: Partial<RedisOptions> = {}): Redis {
+  const { replyTimeoutMs: _of, commandTimeoutMs: _too, cork: _also, ...same } = options
+  const { replyMapping: _mapping, ...rest } = overrides
+  return createRedis({ ...same, role: 'blocking', log: createSilentLog(), overrides: { ...same.overrides, ...rest } })
+}
+
+function leaveReplica(clock: Clock): (error: Error) => boolean {
+  let leftAt = Number.NEGATIVE_INFINITY
+  return (error) => {
+    if (!error.message.startsWith('READONLY') || clock.monotonic() - leftAt < leaveReplicaMs) return false
+    leftAt = clock.monotonic()
+    return true
+  }
 }
 
 function hasEnded(redis: Redis): boolean {

@@ -13,19 +13,22 @@ export interface ServiceCheck {
   run(signal?: AbortSignal): Promise<ServiceCheckResult>
 }
 
-/** PING within `timeoutMs` (default 1 s). */
+/** PING within `timeoutMs` (default 1 s); with `writeKey` a write, which a full Redis or a replica refuses. */
 export function createRedisServiceCheck(options: {
   readonly redis: Redis
   readonly clock?: Clock
   readonly timeoutMs?: number
+  /** Set, and gone after a minute. */
+  readonly writeKey?: string
 }): ServiceCheck {
-  const { redis, clock = createSystemClock(), timeoutMs = 1_000 } = options
+  const { redis, clock = createSystemClock(), timeoutMs = 1_000, writeKey } = options
+  const ask = (): Promise<unknown> => (writeKey === undefined ? redis.ping() : redis.set(writeKey, 1, 'EX', 60))
   return {
     name: 'redis',
     async run(signal) {
       const startedAt = clock.monotonic()
       try {
-        await withDeadline(clock, { timeoutMs, what: 'PING', parent: signal }, () => redis.ping())
+        await withDeadline(clock, { timeoutMs, what: writeKey === undefined ? 'PING' : 'SET', parent: signal }, ask)
         return { ok: true, latencyMs: clock.monotonic() - startedAt }
       } catch (thrown) {
         return { ok: false, error: errorMessage(thrown) }

@@ -21,16 +21,18 @@ if job.cancel then
   return { 'cancelled', 0, 0, record }
 end
 local now = tonumber(ARGV[4])
-if now > tonumber(job.finish_by) or (job.attempt == '0' and now > tonumber(job.start_by)) then
+local attempt = tonumber(job.attempt) + 1
+-- Of this record: what was before it, Redis has lost.
+local first = attempt == tonumber(job.base or 0) + 1
+if now > tonumber(job.finish_by) or (first and now > tonumber(job.start_by)) then
   return { 'expired', 0, 0, record }
 end
 if tonumber(job.tries) >= tonumber(ARGV[3]) then
   return { 'exhausted', 0, 0, record }
 end
-local attempt = tonumber(job.attempt) + 1
 -- What an attempt that was lost or put back has shown is gone on with, or declared void, by whoever shows something next.
 local shown = job.shown == '1'
-if attempt > 1 and not shown then
+if not first and not shown then
   -- After the output of an attempt comes at most the entry of its release.
   for _, entry in ipairs(redis.call('XREVRANGE', KEYS[2], '+', job.attempt .. '-0', 'COUNT', 2)) do
     local kind = entry[2][1]
@@ -42,15 +44,15 @@ if shown and job.shown ~= '1' then
   redis.call('HSET', KEYS[1], 'shown', 1)
 end
 redis.call('XADD', KEYS[2], attempt .. '-0', 's', ARGV[6])
-if attempt == 1 and job.mode ~= 'async' then
+if first and job.mode ~= 'async' then
   redis.call('PEXPIREAT', KEYS[2], redis.call('PEXPIRETIME', KEYS[1]))
 end
 -- Whoever waits for an interactive job learns of its first attempt by what it brings, unless the wait was long.
-if attempt > 1 or job.mode == 'async' or now - tonumber(job.at) > 500 then
+if not first or job.mode == 'async' or now - tonumber(job.at) > 500 then
   publish(ARGV[7], job.watch, ARGV[1], attempt .. '-0', 's', ARGV[6])
 end
-if attempt == 1 and job.mode == 'async' then
+if first and job.mode == 'async' then
   redis.call('XADD', KEYS[3], '*', 'm',
-    '{"kind":"start","jobId":"' .. ARGV[1] .. '","attempt":1,"at":' .. ARGV[4] .. '}')
+    '{"kind":"start","jobId":"' .. ARGV[1] .. '","attempt":' .. attempt .. ',"at":' .. ARGV[4] .. '}')
 end
 return { 'begun', attempt, shown and 1 or 0, record }

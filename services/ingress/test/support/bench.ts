@@ -5,8 +5,20 @@ import type { AttemptRecord, EndPayload, JobSpec, RequeueMove, TerminalStatus } 
 import { createFileStore } from '@inferq/files'
 import { createDeploymentHealth, type DeploymentHealth } from '@inferq/health'
 import { createSealer } from '@inferq/liveconfig'
-import { createCancelBroadcast, createJobQueue, createWorkerRegistry, type JobQueue } from '@inferq/queue'
-import { createDeadline, createId, createRedisServiceCheck, createSystemClock } from '@inferq/runtime'
+import {
+  createCancelBroadcast,
+  createJobQueue,
+  createWorkerRegistry,
+  type JobQueue,
+  weighOutcomes,
+} from '@inferq/queue'
+import {
+  createDeadline,
+  createId,
+  createRedisServiceCheck,
+  createSystemClock,
+  type ServiceCheck,
+} from '@inferq/runtime'
 import { createStore, type Store } from '@inferq/store'
 import { createInferqMetrics, createLogger, createMetrics } from '@inferq/telemetry'
 import {
@@ -26,6 +38,7 @@ import { createEventTokens } from '../../src/event-tokens.ts'
 import type { Authenticator } from '../../src/identity.ts'
 import { createModelRegistry } from '../../src/models/model-registry.ts'
 import type { IngressOptions } from '../../src/options.ts'
+import { createOutcomeRoom } from '../../src/outcome-room.ts'
 import { createIngressServer } from '../../src/server.ts'
 
 export const clock = createSystemClock()
@@ -59,6 +72,10 @@ export interface BenchOptions {
   readonly yaml?: string
   /** Default: a store whose database is not there. */
   readonly store?: Store
+  /** Of the database, for readiness. Default: it is not asked. */
+  readonly databaseCheck?: ServiceCheck
+  /** Outcomes that may wait before nothing new is taken. */
+  readonly maxOutcomes?: number
   /** Where files go. Default: a directory that is only made when a file comes. */
   readonly filesDir?: string
 }
@@ -105,6 +122,8 @@ export async function createBench({
   bodyBytes,
   store,
   filesDir,
+  databaseCheck,
+  maxOutcomes,
   yaml = defaultYaml,
 }: BenchOptions = {}): Promise<Bench> {
   const server = createTestRedis()
@@ -138,6 +157,13 @@ export async function createBench({
       clock,
       log,
     })
+    const outcomeRoom = createOutcomeRoom({
+      weigh: () => weighOutcomes(redis, keys),
+      ...(maxOutcomes === undefined ? {} : { maxLength: maxOutcomes }),
+      lookEveryMs: 10,
+      clock,
+      log,
+    })
     const core = createCore(
       {
         config: () => live.current(),
@@ -157,7 +183,11 @@ export async function createBench({
         ),
         webhookSecrets: createWebhookSecrets(usedStore, createSealer('test')),
         authenticator,
-        checks: [createRedisServiceCheck({ redis, clock })],
+        outcomeRoom,
+        checks: [
+          { ...createRedisServiceCheck({ redis, clock }), needed: true },
+          ...(databaseCheck === undefined ? [] : [{ ...databaseCheck, needed: false }]),
+        ],
         log,
         registry,
         metrics: createInferqMetrics(registry),
@@ -168,10 +198,12 @@ export async function createBench({
     const ingress = createIngressServer(core, { port: 0 })
     await follower.start()
     await health.start()
+    await outcomeRoom.start()
     await ingress.start()
     const stop = async (timeoutMs = 5_000): Promise<void> => {
       const deadline = createDeadline(clock, { timeoutMs, what: 'stopping the ingress' })
       await ingress.stop(deadline)
+      await outcomeRoom.stop(deadline)
       await health.stop(deadline)
       await follower.stop(deadline)
       deadline.release()
