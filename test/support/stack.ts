@@ -33,7 +33,8 @@ export interface Stack {
   readonly postgres: EmbeddedPostgres
   readonly simulator: Simulator
   readonly masterKey: string
-  startIngress(): Promise<ServiceProcess>
+  /** @param port default: any free one */
+  startIngress(port?: number): Promise<ServiceProcess>
   startWorker(args?: readonly string[]): Promise<ServiceProcess>
   startController(): Promise<ServiceProcess>
   /** Replaces the configuration file; nobody reads it before a reload. */
@@ -100,6 +101,7 @@ export async function startStack(config = defaultConfig, options: StackOptions =
         INFERQ_MASTER_KEY: masterKey,
         INFERQ_DATA_DIR: folder,
         SIMULATOR: simulator.url,
+        INFERQ_STOP_DELAY_S: '0',
         TEST_HOSTS: hosts,
         ...options.variables?.(simulator.url),
       },
@@ -128,7 +130,7 @@ export async function startStack(config = defaultConfig, options: StackOptions =
     postgres,
     simulator,
     masterKey,
-    startIngress: () => start('ingress', ['--port', '0']),
+    startIngress: (port = 0) => start('ingress', ['--port', String(port)]),
     startWorker: (args = []) => start('worker', args),
     startController: () => start('controller', []),
     writeConfig: (text) => writeFile(configFile, text),

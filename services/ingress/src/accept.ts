@@ -171,6 +171,7 @@ interface Terms {
 }
 
 function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpec {
+  core.outcomeRoom.check()
   const { operation, request, identity, requestId, facts } = acceptance
   const { paramPrefix, isAwaited = false, ...rest } = terms
   const now = core.clock.now()

@@ -1,4 +1,4 @@
-import type { EndPayload, JobSpec } from '@inferq/contracts'
+import { countAttempts, type EndPayload, type JobSpec } from '@inferq/contracts'
 import type { StoredJob } from '@inferq/store'
 import { JobTrack, servedModel } from './job-track.ts'
 
@@ -54,7 +54,7 @@ export function storedHeaders(job: StoredJob): Headers {
     jobId: job.id,
     class: job.class,
     hop: 0,
-    attempts: job.attempts.at(-1)?.attempt ?? 0,
+    attempts: countAttempts(job.attempts.at(-1)?.attempt ?? 0),
     waiting: false,
   })
   track.deployment = job.deployment ?? undefined

@@ -52,6 +52,9 @@ class StreamAnswer implements ExchangeHandler, Beating {
   readonly #writer: SseWriter
   readonly #settled = Promise.withResolvers<void>()
   #encoder: ChunkEncoder
+  /** The client has waited for as long as it shall without a sign. */
+  #isDue = false
+  #isQueued: boolean
   #committed = false
   /** The client has seen output: from here on nothing can be taken back. */
   #shown = false
@@ -70,6 +73,7 @@ class StreamAnswer implements ExchangeHandler, Beating {
     this.#dialect = dialect
     this.#core = core
     this.#joins = join !== undefined
+    this.#isQueued = this.#joins
     this.#spec = spec
     this.#headers = headers
     this.#facts = facts
@@ -82,17 +86,28 @@ class StreamAnswer implements ExchangeHandler, Beating {
     const { clock, options, follower } = this.#core
     this.#exchange.start()
     this.#cancelCommit = clock.after(options.commitAfterMs, () => {
-      this.#commit(jobHeaders(this.#spec, this.#exchange.track))
-      // The headers leave with the first write.
-      if (this.#exchange.track.waiting) this.beat()
-      else this.#writer.writeComment(heartbeatComment)
+      this.#isDue = true
+      this.#commitWaiting()
     })
     if (!this.#joins) {
-      openAndEnqueue(this.#core, this.#spec, follower.watcher).catch((thrown: unknown) =>
-        this.#exchange.refuse(toDetail(thrown)),
+      openAndEnqueue(this.#core, this.#spec, follower.watcher).then(
+        () => {
+          this.#isQueued = true
+          this.#commitWaiting()
+        },
+        (thrown: unknown) => this.#exchange.refuse(toDetail(thrown)),
       )
     }
     await this.#settled.promise
+  }
+
+  /** Nothing to show yet, and Redis has the job: until then it may still turn out that it has to be refused. */
+  #commitWaiting(): void {
+    if (!this.#isDue || !this.#isQueued || this.#committed) return
+    this.#commit(jobHeaders(this.#spec, this.#exchange.track))
+    // The headers leave with the first write.
+    if (this.#exchange.track.waiting) this.beat()
+    else this.#writer.writeComment(heartbeatComment)
   }
 
   onEntries(entries: readonly LogEntry[]): boolean {
@@ -118,6 +133,7 @@ class StreamAnswer implements ExchangeHandler, Beating {
 
   onOutcome(outcome: ExchangeOutcome): void {
     this.#cancelCommit?.()
+    this.#isDue = false
     this.#core.beats.remove(this)
     switch (outcome.kind) {
       case 'disconnected':

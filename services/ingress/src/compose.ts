@@ -2,7 +2,7 @@ import { createRedisKeys } from '@inferq/contracts'
 import { createFileStore } from '@inferq/files'
 import { createDeploymentHealth } from '@inferq/health'
 import type { LiveConfig, Sealer } from '@inferq/liveconfig'
-import { createCancelBroadcast, createJobQueue, createWorkerRegistry } from '@inferq/queue'
+import { createCancelBroadcast, createJobQueue, createWorkerRegistry, weighOutcomes } from '@inferq/queue'
 import {
   type Clock,
   closeRedis,
@@ -27,6 +27,7 @@ import { type Authenticator, createMasterKeyAuthenticator } from './identity.ts'
 import { isLoopback } from './loopback.ts'
 import { createModelRegistry } from './models/model-registry.ts'
 import type { IngressOptions } from './options.ts'
+import { createOutcomeRoom } from './outcome-room.ts'
 import { createIngressServer, type ListenOptions } from './server.ts'
 
 export interface ComposeIngressOptions {
@@ -42,7 +43,7 @@ export interface ComposeIngressOptions {
   readonly redisUrl: string
   /** Default `inferq`. */
   readonly namespace?: string
-  /** The record of truth; migrated and closed by whoever made it. */
+  /** The record of truth; migrated and closed by whoever made it, to answer within `databaseAnswerWithinMs`. */
   readonly store: Store
   /** Where files go that the configuration puts on the disk without saying where. Default `.inferq/files`. */
   readonly filesDir?: string
@@ -52,7 +53,7 @@ export interface ComposeIngressOptions {
   readonly metrics: Metrics
   readonly inferqMetrics?: InferqMetrics
   readonly options?: Partial<IngressOptions>
-  /** How long a stop may take. Default 30 s. */
+  /** How long a stop may take, beside `stopDelayMs`. Default 30 s. */
   readonly stopTimeoutMs?: number
 }
 
@@ -62,6 +63,8 @@ export interface Ingress extends ServiceGroup {
 }
 
 const connectTimeoutMs = 10_000
+/** A Postgres that does not answer: what a client waits for its 503, beside what a large request takes. */
+export const databaseAnswerWithinMs = 1_500
 /**
  * A Redis that takes commands and gives no reply: what a client waits for its 503, at most. A command is not sent again
  * over the next connection: the client is there to try again, and would wait twice as long.
@@ -94,6 +97,7 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
     metrics: inferqMetrics,
   })
   const models = createModelRegistry({ store, redis, keys, live, sealer: options.sealer, clock, log })
+  const outcomeRoom = createOutcomeRoom({ weigh: () => weighOutcomes(redis, keys), clock, log })
   const core = createCore(
     {
       config: () => live.current(),
@@ -110,7 +114,12 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
       files: createFileStore(live.current().files.storage, options.filesDir ?? '.inferq/files'),
       webhookSecrets: createWebhookSecrets(store, options.sealer),
       authenticator: options.authenticator ?? authenticatorOf(options),
-      checks: [createRedisServiceCheck({ redis, clock }), createStoreCheck(store, clock)],
+      outcomeRoom,
+      // Without Postgres interactive requests are served: a balancer must not take every ingress out for it.
+      checks: [
+        { ...createRedisServiceCheck({ redis, clock, writeKey: keys.writeCheck() }), needed: true },
+        { ...createStoreCheck(store, clock), needed: false },
+      ],
       log,
       registry: metrics,
       metrics: inferqMetrics,
@@ -139,13 +148,14 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
     stop: close,
   })
   const server = createIngressServer(core, listen)
-  const { stopTimeoutMs = 30_000 } = options
+  const stopTimeoutMs = (options.stopTimeoutMs ?? 30_000) + core.options.stopDelayMs
   const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs }, [
     server.prepared,
     connections,
     follower,
     health,
     models,
+    outcomeRoom,
     core.batchDesk,
     server,
   ])

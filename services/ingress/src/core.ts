@@ -20,7 +20,7 @@ export function createCore(parts: IngressParts, options: Partial<IngressOptions>
       if (routed?.config !== config) routed = { config, router: createRouter(config) }
       return routed.router
     },
-    background: createBackground(parts.log),
+    background: createBackground(parts),
     batchDesk: createBatchDesk(() => core),
     beats: createBeatWheel({ clock: parts.clock, intervalMs: merged.beatMs }),
     positions: createPositionComments(parts.queue),
@@ -28,6 +28,8 @@ export function createCore(parts: IngressParts, options: Partial<IngressOptions>
     readers: new Set(),
     waits: new Set(),
     stopping: false,
+    closing: false,
+    readinessAskedAt: undefined,
     deploymentChecks: createDeploymentChecks(() => core),
   }
   return core

@@ -19,6 +19,7 @@ import type { Exchange } from './exchange.ts'
 import type { Authenticator } from './identity.ts'
 import type { ModelRegistry } from './models/model-registry.ts'
 import type { IngressOptions } from './options.ts'
+import type { OutcomeRoom } from './outcome-room.ts'
 import type { PositionComments } from './position-comments.ts'
 
 /** What an ingress needs of the record of truth. */
@@ -29,7 +30,7 @@ export type IngressStore = Pick<
   | 'getJob'
   | 'listJobs'
   | 'endedSpec'
-  | 'openSpecs'
+  | 'claimLost'
   | 'jobDeliveries'
   | 'listDeliveries'
   | 'replayDelivery'
@@ -44,6 +45,11 @@ export type IngressStore = Pick<
   FileTable &
   BatchTable &
   BatchWork
+
+/** One that is not `needed` and fails makes an ingress degraded, not unready: it goes on with what does not need that part. */
+export interface ReadinessCheck extends ServiceCheck {
+  readonly needed: boolean
+}
 
 /** What an ingress is made of; composed in compose.ts, and by tests. */
 export interface IngressParts {
@@ -68,8 +74,10 @@ export interface IngressParts {
   /** What signs the webhooks of the callers. */
   readonly webhookSecrets: WebhookSecrets
   readonly authenticator: Authenticator
+  /** Whether there is room for the outcomes of more jobs. */
+  readonly outcomeRoom: OutcomeRoom
   /** What readiness asks, by name. */
-  readonly checks: readonly ServiceCheck[]
+  readonly checks: readonly ReadinessCheck[]
   readonly log: Logger
   /** The registry behind /metrics, and inferq's metrics on it. */
   readonly registry: Metrics
@@ -94,6 +102,10 @@ export interface IngressCore extends IngressParts {
   readonly readers: Set<EventReader>
   /** Ends each `Prefer: wait` that goes on. */
   readonly waits: Set<() => void>
-  /** Nothing new is taken, and connections are not kept. */
+  /** It is not ready any more, and connections are not kept: whoever can go elsewhere shall. */
   stopping: boolean
+  /** The listener is closed: what others can do as well is not begun here any more. */
+  closing: boolean
+  /** When somebody last asked whether it is ready, on the monotonic clock. */
+  readinessAskedAt: number | undefined
 }

@@ -30,7 +30,7 @@ export async function findAnsweredJob(
 export async function findAcceptedJob(
   core: IngressCore,
   jobId: string,
-  owner: string,
+  owner: string | null,
   answer: (found: FoundJob) => Promise<unknown>,
 ): Promise<EarlierThing> {
   const found = await findEarlierJob(core, jobId, owner)
@@ -40,7 +40,7 @@ export async function findAcceptedJob(
 
 type NotFound = { readonly known: 'unknown' | 'pending' | 'unanswered' }
 
-async function findEarlierJob(core: IngressCore, jobId: string, owner: string): Promise<FoundJob | NotFound> {
+async function findEarlierJob(core: IngressCore, jobId: string, owner: string | null): Promise<FoundJob | NotFound> {
   try {
     return await findJob(core, jobId, owner)
   } catch (thrown) {

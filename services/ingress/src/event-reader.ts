@@ -131,10 +131,7 @@ export class EventReader implements FollowOptions, Beating {
     }
     if (lookup !== null && lookup.kind !== 'found') return this.dismiss('the job is gone')
     if (++this.#orphanTries > this.#core.options.orphanTries) return this.dismiss('still waiting, please reconnect')
-    // The log this client has read is lost: what it has seen is void, and positions start over.
-    if (this.after !== null && this.after.attempt > 0) this.#writer.write(format.reset())
-    this.after = null
-    if (format.isOver) return this.dismiss('started over')
+    // Where a log was lost, the new one goes on after all its positions, and begins with a reset.
     this.#cancelRetry = this.#core.clock.after(this.#core.options.orphanRetryMs, () => this.#follow())
   }
 

@@ -93,8 +93,7 @@ export class Exchange implements FollowOptions {
   /** The submit itself failed. Redis may have taken it all the same: nobody waits for it any more. */
   refuse(error: ErrorDetail): void {
     if (!this.#settle({ kind: 'failed', error })) return
-    const cancelled = cancelJob(this.#core, this.spec.id).catch((): void => {})
-    this.#core.background.run('cancel-refused', cancelled)
+    this.#insistOnCancel('cancel-refused')
   }
 
   readonly #onClose = (): void => {
@@ -123,7 +122,12 @@ export class Exchange implements FollowOptions {
   }
 
   #cancel(): void {
-    this.#core.background.run('cancel', cancelJob(this.#core, this.spec.id))
+    this.#insistOnCancel('cancel')
+  }
+
+  /** Redis may be away just now: nobody else would stop what nobody waits for. */
+  #insistOnCancel(what: string): void {
+    this.#core.background.insist(what, () => cancelJob(this.#core, this.spec.id), this.spec.finishBy)
   }
 
   #settle(outcome: ExchangeOutcome): boolean {

@@ -11,7 +11,7 @@ import type { StoredJob } from '@inferq/store'
 import type { IngressCore } from './dependencies.ts'
 import type { LiveFacts } from './job-view.ts'
 
-/** A job of the asking owner: live, or as it was recorded. */
+/** A job: live, or as it was recorded. */
 export type FoundJob =
   | { readonly kind: 'live'; readonly record: JobRecord }
   | { readonly kind: 'stored'; readonly job: StoredJob }
@@ -22,8 +22,9 @@ const jobIdPattern = /^job_[0-9a-z]{1,60}$/
 /**
  * Looks a job up: its live record first, then the record of truth, which also answers while Redis is away.
  * Throws `job_not_found` for none or another owner's, `job_gone` past its retention, `service_unavailable`.
+ * `owner`: null for everybody's, which only operators may see.
  */
-export async function findJob(core: IngressCore, jobId: string, owner: string): Promise<FoundJob> {
+export async function findJob(core: IngressCore, jobId: string, owner: string | null): Promise<FoundJob> {
   if (!jobIdPattern.test(jobId)) throw jobNotFound(jobId)
   let redisFailure: unknown
   const record = await core.tokenLog.record(jobId).catch((thrown: unknown) => {
@@ -31,7 +32,7 @@ export async function findJob(core: IngressCore, jobId: string, owner: string): 
     return null
   })
   if (record !== null) {
-    if (record.spec.owner !== owner) throw jobNotFound(jobId)
+    if (owner !== null && record.spec.owner !== owner) throw jobNotFound(jobId)
     return { kind: 'live', record }
   }
   const lookup = await core.store.getJob(jobId, owner)

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { InferqError } from '@inferq/contracts'
+import type { KeyHold } from '@inferq/store'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { IngressCore } from './dependencies.ts'
 import { identityOf } from './plugins/auth.ts'
+import { toDetail } from './submit.ts'
 
 /** A request that makes one thing (a job, a response, a batch), as `withIdempotency` sees it. */
 export interface IdempotentRequest {
@@ -62,12 +64,16 @@ export async function withIdempotency(
   const body = asked.body === undefined ? request.body : asked.body
   const claim = { owner, key, bodyHash: hashOf(asked.scope, body), subjectId: id, leaseMs, keepMs }
   const giveUpAt = clock.monotonic() + leaseMs + patienceMs
+  const makeFirst = (): Promise<unknown> => {
+    request.facts.hold = { owner, key, subjectId: id }
+    return makeUnder(core, request.facts.hold, asked)
+  }
 
   while (!reply.raw.destroyed) {
     const claimed = await store.claimIdempotencyKey(claim)
     switch (claimed.kind) {
       case 'claimed':
-        return makeFirst(core, claim, asked)
+        return makeFirst()
       case 'mismatch': {
         const message = 'This Idempotency-Key was used with another request. Use a new key for each request.'
         throw new InferqError({ code: 'idempotency_mismatch', message, param: 'Idempotency-Key' })
@@ -80,14 +86,15 @@ export async function withIdempotency(
           return earlier.answer()
         }
         const isFree = earlier.kind === 'unanswered' || (earlier.kind === 'unknown' && leaseOver)
-        if (isFree && (await store.reclaimIdempotencyKey({ owner, key, from, to: id, leaseMs }))) {
-          return makeFirst(core, claim, asked)
+        const unlessMade = earlier.kind === 'unknown'
+        if (isFree && (await store.reclaimIdempotencyKey({ owner, key, from, to: id, leaseMs, unlessMade }))) {
+          return makeFirst()
         }
         if (clock.monotonic() > giveUpAt) {
           const message = 'The answer to this Idempotency-Key is being recorded.'
           throw new InferqError({ code: 'service_unavailable', message, retryAfterSeconds: 1 })
         }
-        if (!isFree) await pause(core, reply)
+        await pause(core, reply)
         break
       }
       default:
@@ -98,24 +105,24 @@ export async function withIdempotency(
   return reply.hijack()
 }
 
-interface Claimed {
-  readonly owner: string
-  readonly key: string
-  readonly subjectId: string
-}
-
-/** A request that is refused has made nothing: its key is free at once. */
-async function makeFirst(core: IngressCore, claimed: Claimed, asked: IdempotentRequest): Promise<unknown> {
+/**
+ * A request that is refused has made nothing: its key is free at once. Where Postgres did not answer nobody knows yet; its
+ * client does not wait until somebody does. Left alone, the key is free when its lease is over.
+ */
+async function makeUnder(core: IngressCore, hold: KeyHold, asked: IdempotentRequest): Promise<unknown> {
   try {
-    return await asked.first(claimed.subjectId)
+    return await asked.first(hold.subjectId)
   } catch (thrown) {
-    const made = await asked.find(claimed.subjectId).catch(() => undefined)
-    if (made?.kind === 'unknown' || made?.kind === 'unanswered') {
-      // Left alone, the key is free when its lease is over.
-      await core.store.releaseIdempotencyKey(claimed).catch((): void => {})
-    }
+    const released = releaseUnlessMade(core, hold, asked)
+    if (toDetail(thrown).code === 'service_unavailable') core.background.run('release-idempotency-key', released)
+    else await released.catch((): void => {})
     throw thrown
   }
+}
+
+async function releaseUnlessMade({ store }: IngressCore, hold: KeyHold, asked: IdempotentRequest): Promise<void> {
+  const made = await asked.find(hold.subjectId)
+  if (made.kind === 'unknown' || made.kind === 'unanswered') await store.releaseIdempotencyKey(hold)
 }
 
 /** The key of a request, undefined without one. Throws `invalid_value`. */

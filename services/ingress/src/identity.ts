@@ -14,6 +14,11 @@ export interface Identity {
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
+/** Whose jobs somebody may see and act on, one by one; null: everybody's. */
+export function ownerWithinReach({ owner, admin }: Identity): string | null {
+  return admin ? null : owner
+}
+
 /** Finds who a key belongs to. */
 export interface Authenticator {
   /** Null: no such key. */

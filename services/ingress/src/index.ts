@@ -1,4 +1,4 @@
-export { type ComposeIngressOptions, composeIngress, type Ingress } from './compose.ts'
+export { type ComposeIngressOptions, composeIngress, databaseAnswerWithinMs, type Ingress } from './compose.ts'
 export type { Authenticator, Identity } from './identity.ts'
 export { parseJsonBody } from './json-body.ts'
 export type { IngressOptions } from './options.ts'

@@ -1,4 +1,5 @@
 import {
+  countAttempts,
   isTerminalKind,
   type JobSpec,
   type LogEntry,
@@ -16,7 +17,7 @@ export class JobTrack {
   fallbacks = 0
   /** The deployment the output is from; known with the first of it. */
   deployment: string | undefined
-  /** Attempts begun. */
+  /** Attempts begun, since Redis lost the job if it did. */
   attempts: number
   waiting: boolean
   /** Output of the current generation was shown; a reset clears it. */
@@ -34,7 +35,7 @@ export class JobTrack {
 
   see(entry: LogEntry, now: number): void {
     // An end from outside of an attempt is numbered like the next one, and has the seq 0 that only a start has else.
-    if (entry.seq > 0 || entry.kind === 's') this.attempts = entry.attempt
+    if (entry.seq > 0 || entry.kind === 's') this.attempts = countAttempts(entry.attempt)
     switch (entry.kind) {
       case 't':
       case 'd':

@@ -25,6 +25,11 @@ export interface IngressOptions {
   readonly batchEveryMs: number
   /** Between two looks for files that are past their time. */
   readonly sweepEveryMs: number
+  /**
+   * How long a stopping ingress that somebody asks for its readiness still takes new connections, while it answers that it
+   * is not ready: balancers need that long to notice. Without anybody who asks there is nobody to wait for.
+   */
+  readonly stopDelayMs: number
   /** Believe `x-forwarded-*`. */
   readonly trustProxy: boolean
   /** Where this ingress is reached from outside, for the URLs in answers; otherwise as the request came. */
@@ -45,5 +50,6 @@ export const defaultOptions: IngressOptions = {
   idempotencyKeepMs: 86_400_000,
   batchEveryMs: 1_000,
   sweepEveryMs: 60_000,
+  stopDelayMs: 0,
   trustProxy: false,
 }

@@ -1,4 +1,5 @@
 import type { EndPayload, RouteNote } from '@inferq/contracts'
+import type { KeyHold } from '@inferq/store'
 import type { Identity } from './identity.ts'
 import type { JobTrack } from './job-track.ts'
 
@@ -14,6 +15,8 @@ export interface RequestFacts {
   completionTokens?: number
   ttftMs?: number
   errorCode?: string
+  /** What it was granted under its Idempotency-Key: what it makes in Postgres is made in one statement with the proof. */
+  hold?: KeyHold
   /** What the headers of an answer say of its job; an error's too. */
   jobHeaders?: Readonly<Record<string, string | number>>
 }

@@ -22,41 +22,55 @@ export interface IngressServer extends Service {
 
 /**
  * The listening ingress.
- * `quiet`: no new connections, idle ones are closed, each answer closes its own; readers of events are sent away to read
- * on elsewhere; clients that wait for an answer stay. `stop`: waits for these until the deadline, then lets them down.
+ * `quiet`: says that it is not ready, and each answer closes its connection. At once, or after `stopDelayMs` where somebody
+ * watches its readiness: no new connections, idle ones are closed; readers of events are sent away to read on elsewhere;
+ * clients that wait for an answer stay. `stop`: waits for these until the deadline, then lets them down.
  */
 export function createIngressServer(core: IngressCore, listen: ListenOptions): IngressServer {
   const host = listen.host ?? '127.0.0.1'
   let app: FastifyInstance | undefined
-  let closed: Promise<void> | undefined
+  let cancelDelay = (): void => {}
+  const closed = Promise.withResolvers<void>()
   const sockets = new Set<Socket>()
 
   const quiet = (): void => {
-    if (closed !== undefined || app === undefined) return
-    const { server } = app
+    if (core.stopping || app === undefined) return
     core.stopping = true
-    closed = new Promise((resolve) => server.close(() => resolve()))
+    const delayMs = isWatched(core) ? core.options.stopDelayMs : 0
+    core.log.info({ delayMs, clients: core.exchanges.size, readers: core.readers.size }, 'not-ready-any-more')
+    if (delayMs === 0) closeListener()
+    else cancelDelay = core.clock.after(delayMs, closeListener)
+  }
+
+  const closeListener = (): void => {
+    if (core.closing || app === undefined) return
+    const { server } = app
+    cancelDelay()
+    core.closing = true
+    server.close(() => closed.resolve())
     for (const reader of [...core.readers]) if (!reader.isAnswer) reader.dismiss('server stopping')
     for (const endWait of [...core.waits]) endWait()
     server.closeIdleConnections()
   }
 
   /** Connections go one by one as their answers end. At the deadline those still waiting are told so. */
-  const drain = async (server: Server, allClosed: Promise<void>, deadline: Deadline): Promise<void> => {
+  const drain = async (server: Server, deadline: Deadline): Promise<void> => {
     const sweep = setInterval(() => {
+      if (!core.closing) return
       server.closeIdleConnections()
       closeUnused(sockets)
     }, idleSweepMs)
     try {
-      await orAborted(allClosed, deadline.signal)
+      await orAborted(closed.promise, deadline.signal)
     } catch {
+      closeListener()
       for (const exchange of [...core.exchanges]) exchange.abandon(stopping)
       for (const reader of [...core.readers]) reader.dismiss('server stopping')
       await core.background.idle()
       // What was just written leaves before the connections are cut.
       await new Promise<void>((resolve) => setTimeout(resolve, idleSweepMs))
       server.closeAllConnections()
-      await allClosed
+      await closed.promise
     } finally {
       clearInterval(sweep)
     }
@@ -91,7 +105,7 @@ export function createIngressServer(core: IngressCore, listen: ListenOptions): I
     quiet,
     async stop(deadline) {
       quiet()
-      if (app !== undefined && closed !== undefined) await drain(app.server, closed, deadline)
+      if (app !== undefined) await drain(app.server, deadline)
       await core.background.idle()
       core.beats.stop()
       await app?.close()
@@ -110,6 +124,12 @@ export function createIngressServer(core: IngressCore, listen: ListenOptions): I
 }
 
 const idleSweepMs = 100
+/** Balancers ask more often than this. */
+const watchedWithinMs = 60_000
+
+function isWatched({ readinessAskedAt, clock }: IngressCore): boolean {
+  return readinessAskedAt !== undefined && clock.monotonic() - readinessAskedAt < watchedWithinMs
+}
 
 /** Clients open connections ahead. Node takes one that has not brought a byte yet for busy, and would wait for it. */
 function closeUnused(sockets: Iterable<Socket>): void {

@@ -1,5 +1,6 @@
 import { type ErrorDetail, InferqError, type JobRecord, type JobSpec } from '@inferq/contracts'
 import type { JobReference } from '@inferq/queue'
+import type { KeyHold } from '@inferq/store'
 import type { IngressCore } from './dependencies.ts'
 
 /** A job that was accepted a moment ago. */
@@ -22,17 +23,26 @@ export async function openAndEnqueue(core: IngressCore, spec: JobSpec, watcher?:
   await Promise.all([opened, queued])
 }
 
+/** For whom a job is accepted. */
+export interface Submission {
+  /** The ingress to which the entries of its log are published. */
+  readonly watcher?: string | undefined
+  /** Of its request's Idempotency-Key. */
+  readonly hold?: KeyHold | undefined
+}
+
 /**
  * Accepts an asynchronous job: a row in Postgres first, which is what the caller is promised; then the queue. Where
  * Redis does not take it now the row stands, and the controller's relay will enqueue it.
- * Throws `service_unavailable` when Postgres does not answer: then nothing was accepted.
+ * Throws `service_unavailable` when Postgres does not answer, or not in time: then nothing was queued, and nobody knows
+ * whether the row is there. If it is the job runs; a request with the same Idempotency-Key finds it, or has it refused.
  */
 export async function submitAsync(
   core: IngressCore,
   spec: JobSpec,
-  watcher?: string,
+  { watcher, hold }: Submission = {},
 ): Promise<'enqueued' | 'accepted'> {
-  await core.store.insertAccepted([spec])
+  await core.store.insertAccepted([spec], hold)
   try {
     await openAndEnqueue(core, spec, watcher)
   } catch (thrown) {
@@ -48,10 +58,10 @@ const enqueuedAtOnce = 100
 
 /**
  * Accepts asynchronous jobs, all or none, in one commit; then puts them in their queues, in their order. Where Redis does not
- * take them now the relay will. Throws `service_unavailable` when Postgres does not answer: then nothing was accepted.
+ * take them now the relay will. Throws `service_unavailable` as submitAsync does.
  */
-export async function submitAllAsync(core: IngressCore, specs: readonly JobSpec[]): Promise<void> {
-  await core.store.insertAccepted(specs)
+export async function submitAllAsync(core: IngressCore, specs: readonly JobSpec[], hold?: KeyHold): Promise<void> {
+  await core.store.insertAccepted(specs, hold)
   for (let start = 0; start < specs.length; start += enqueuedAtOnce) {
     const part = specs.slice(start, start + enqueuedAtOnce)
     try {

@@ -4,11 +4,11 @@ import { createId, parseRedisUrl } from '@inferq/runtime'
 import { createStore } from '@inferq/store'
 import { createLogger, createMetrics } from '@inferq/telemetry'
 import { createTestLiveConfig, createTestRedis } from '@inferq/testkit'
+import { startTcpProxy } from '@inferq/testkit/tcp-proxy'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { composeIngress } from '../src/index.ts'
 import { clock } from './support/bench.ts'
 import { call } from './support/http.ts'
-import { startTcpProxy } from './support/tcp-proxy.ts'
 
 const log = createLogger({ service: 'test', destination: { write() {} } })
 const yaml = `

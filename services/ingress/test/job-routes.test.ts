@@ -3,7 +3,7 @@ import { until } from '@inferq/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Bench, createBench, otherKey } from './support/bench.ts'
 import { startDatabase, type TestDatabase } from './support/database.ts'
-import { call, dataOf, readSse } from './support/http.ts'
+import { call, dataOf, readSse, type SseReader } from './support/http.ts'
 
 let database: TestDatabase
 let bench: Bench
@@ -60,6 +60,7 @@ describe('submitting', () => {
       object: 'job',
       type: 'completion',
       status: 'queued',
+      owner: 'master',
       retry_of: null,
       model: 'chat',
       created_at: expect.any(Number),
@@ -250,24 +251,43 @@ describe('a reader whose log is not there', () => {
     expect((await reader.rest()).at(-1)?.event).toBe('job.completed')
   })
 
-  it('is told that what it has seen is void when the log was lost and the job runs again', async () => {
+  it('reads on in the log that the job begins again, wherever it was: what it has seen is void', async () => {
     const { view: job } = await submit()
-    const spec = (await bench.tokenLog.record(job.id))?.spec
     await (await bench.begin(job.id)).say('one', 'two')
+    const path = `/v1/jobs/${job.id}/events`
+    const staying = readSse(await call(bench.url + path))
+    expect((await staying.nextEvent())?.id).toBe('0-1')
     await forget(job.id)
-    const reader = readSse(await call(`${bench.url}/v1/jobs/${job.id}/events`, { headers: { 'last-event-id': '1-2' } }))
-    expect(await reader.nextEvent()).toEqual({ event: 'output.reset', data: '{}' })
-    if (spec !== undefined) await bench.tokenLog.open(spec)
+    const another = await bench.anotherIngress()
+    const returning = readSse(await call(another.url + path, { headers: { 'last-event-id': '1-2' } }))
+    const chunks = readSse(await call(`${bench.url}${path}?format=openai`, { headers: { 'last-event-id': '1-1' } }))
+    // As the controller brings it back.
+    const [lost] = await database.store.claimLost([job.id])
+    if (lost !== undefined) await bench.tokenLog.open(lost.spec, '', lost.losses)
     const attempt = await bench.begin(job.id)
     await attempt.say('three')
-    await attempt.end('completed')
-    const rest = await reader.rest()
-    expect(rest.map(({ id, event }) => `${id} ${event}`)).toEqual([
-      '0-1 job.queued',
-      '1-0 job.started',
-      '1-1 output.delta',
-      '1-2 job.completed',
-    ])
+    await attempt.end('completed', { result })
+    const told = async (reader: SseReader) => (await reader.rest()).map(({ id, event }) => `${id} ${event}`)
+    const again = [
+      '1000000-1 job.queued',
+      '1000000-2 output.reset',
+      '1000001-0 job.started',
+      '1000001-1 output.delta',
+      '1000001-2 job.completed',
+    ]
+    expect(await told(staying)).toEqual(['1-0 job.started', '1-1 output.delta', '1-2 output.delta', ...again])
+    expect(await told(returning)).toEqual(again)
+    // This format cannot take anything back.
+    expect((await chunks.nextEvent())?.data).toContain('stream_interrupted')
+    expect(await told(readSse(await call(bench.url + path)))).toEqual(again)
+    const since = async (id: string) =>
+      told(readSse(await call(bench.url + path, { headers: { 'last-event-id': id } })))
+    expect(await since('1000000-2')).toEqual(again.slice(2))
+    expect(await since('1000001-1')).toEqual(again.slice(4))
+    // What people see is counted from one.
+    expect(await view(job.id)).toMatchObject({ status: 'completed', attempts: [{ attempt: 1 }] })
+    const whole = await call(`${bench.url}${path}?format=openai`)
+    expect(await whole.text()).toContain('three')
   })
 })
 

@@ -88,7 +88,9 @@ describe('the list of jobs', () => {
     [`metadata[${'k'.repeat(65)}]=1`, `metadata[${'k'.repeat(65)}]`],
     [`metadata[doc]=${'v'.repeat(513)}`, 'metadata[doc]'],
     [Array.from({ length: 17 }, (_, i) => `metadata[k${i}]=1`).join('&'), 'metadata'],
-    ['owner=other', 'owner'],
+    ['who=other', 'who'],
+    ['owner=', 'owner'],
+    [`error_code=${'x'.repeat(65)}`, 'error_code'],
   ])('refuses %s, naming what is wrong', async (query, param) => {
     const response = await get(query)
     expect(response.status).toBe(400)

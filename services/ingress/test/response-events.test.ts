@@ -182,14 +182,32 @@ describe('a log read as events', () => {
   }
 
   it('that is lost and begins again goes on, unless output of the lost one was told', () => {
-    const format = createResponseFormat({ ...options, startingAfter: -1, voidUntil: null })
-    const begin = [entry(0, 1, 'q', {}), entry(1, 0, 's', {})]
-    expect(numbersIn(begin.map(format.encode).join(''))).toEqual([0, 1])
-    expect(format.reset()).toBe('')
-    expect(numbersIn([...begin, entry(1, 1, 't', 'Hi')].map(format.encode).join(''))).toEqual([2, 3, 4])
-    expect(format.reset()).toMatch(/^event: error\ndata: .*"sequence_number":4/)
-    expect(format.isOver).toBe(true)
-    expect(format.farewell?.('started over')).toBe('')
+    const again = [
+      entry(1_000_000, 1, 'q', {}),
+      entry(1_000_000, 2, 'x'),
+      entry(1_000_001, 0, 's', {}),
+      entry(1_000_001, 1, 't', 'Hi'),
+    ]
+    const first = 1_000_000
+    // Whoever was told nothing but that it runs reads on, also in the middle of the new output.
+    for (const startingAfter of [-1, 0, 1, first, first + 1]) {
+      const numbers = [0, 1, first, first + 1, first + 2].filter((number) => number > startingAfter)
+      expect(numbersIn(read(again, startingAfter))).toEqual(numbers)
+    }
+    expect(read(again, 2)).toMatch(/^event: error\ndata: .*"sequence_number":2/)
+    expect(read(again, 40)).toMatch(/^event: error\ndata: .*"sequence_number":40/)
+    const twice = again.map((one) => ({ ...one, attempt: one.attempt + 1_000_000 }))
+    expect(numbersIn(read(twice, 1))).toEqual([2 * first, 2 * first + 1, 2 * first + 2])
+    expect(read(twice, first + 2)).toMatch(/^event: error/)
+    // Read on without a break.
+    const begun = [entry(0, 1, 'q', {}), entry(1, 0, 's', {})]
+    expect(numbersIn(read([...begun, ...again], -1))).toEqual([0, 1, first, first + 1, first + 2])
+    const live = createResponseFormat({ ...options, echo, startingAfter: -1, voidUntil: null })
+    const shown = [...begun, entry(1, 1, 't', 'Hel'), ...again]
+      .map((one) => (live.isOver ? '' : live.encode(one)))
+      .join('')
+    expect(shown).toMatch(/event: error\ndata: .*"sequence_number":4/)
+    expect(shown).not.toContain(`${first}`)
   })
 
   it('gives the same rest after every number, or an error to who has seen what is void', () => {

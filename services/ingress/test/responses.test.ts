@@ -456,6 +456,26 @@ describe('a stream', () => {
   })
 })
 
+describe('a response that Redis has lost', () => {
+  it('is read on by those who have seen nothing of its output, and is an error to the others', async () => {
+    const id = await background()
+    const staying = readSse(await call(url(`/${id}?stream=true`)))
+    await (await bench.begin(jobOf(id))).say('lost')
+    while (dataOf(await staying.nextEvent())['type'] !== 'response.output_text.delta');
+    await forget(id)
+    const [lost] = await database.store.claimLost([jobOf(id)])
+    if (lost !== undefined) await bench.tokenLog.open(lost.spec, '', lost.losses)
+    await complete(await bench.begin(jobOf(id)), 'Hello')
+    const events = await replay(id)
+    expect(events.flatMap((event) => event['delta'] ?? [])).toEqual(['Hello'])
+    expect(numbers(events).slice(0, 5)).toEqual([0, 1, 2, 1_000_000, 1_000_001])
+    for (const seen of [0, 1, 2]) expect(await replay(id, `&starting_after=${seen}`)).toEqual(events.slice(seen + 1))
+    expect(await replay(id, '&starting_after=1000001')).toEqual(events.slice(5))
+    for (const seen of [3, 5, 40]) expect(types(await replay(id, `&starting_after=${seen}`))).toEqual(['error'])
+    expect(types((await staying.rest()).map(dataOf))).toEqual(['error'])
+  })
+})
+
 describe('a stopping ingress', () => {
   it('lets the stream of a new response go on, and tells its client where to read on when it has to end', async () => {
     const own = await createBench({ store: database.store })
@@ -662,10 +682,11 @@ describe('bad requests', () => {
     ['service_tier', { service_tier: 'gold' }],
     ['previous_response_id', { previous_response_id: 7 }],
   ])('naming %s: %j', async (param, body) => {
-    const waiting = await bench.redis.dbsize()
+    const jobs = async () => (await bench.redis.keys(`${bench.server.keys.namespace}*job*`)).length
+    const before = await jobs()
     const { status, ...error } = await errorOf(post({ ...asked, ...body }))
     expect([error.param, status]).toEqual([param, error.code === 'model_not_found' ? 404 : 400])
-    expect(await bench.redis.dbsize()).toBe(waiting)
+    expect(await jobs()).toBe(before)
   })
 
   it('of reading name the field', async () => {

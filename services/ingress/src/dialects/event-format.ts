@@ -1,4 +1,5 @@
 import {
+  attemptBase,
   type ChoiceDelta,
   comparePositions,
   type EndPayload,
@@ -25,8 +26,6 @@ export interface EventFormat {
   encode(entry: LogEntry): string
   /** The end of a job whose log is no longer there. */
   encodeStored(job: StoredJob): string
-  /** Everything told so far is void. */
-  reset(): string
   /** The stream ends here, and can be read on elsewhere. Absent: nothing is said. */
   farewell?(why: string): string
 }
@@ -62,7 +61,6 @@ export function createJobEventFormat(job: AnsweredJob): EventFormat {
       isTerminal(stored.status)
         ? encodeTerminalEvent(job, positionOfStored(stored), stored.status, endOfStored(stored))
         : '',
-    reset: () => 'event: output.reset\ndata: {}\n\n',
   }
 }
 
@@ -130,7 +128,6 @@ export function createOpenAiEventFormat(
       if (job.status === 'completed' && shown && toldOf(position) === 0) return fail(logGone)
       return encodeEnd(position, job.status, endOfStored(job))
     },
-    reset: () => (shown ? fail(startedOver) : ''),
     recall(entry) {
       if (entry.kind === 't') encoder.text(entry.payload)
       else if (entry.kind === 'd') encoder.deltas(JSON.parse(entry.payload) as ChoiceDelta[])
@@ -158,8 +155,9 @@ const logGone: ErrorDetail = {
 const lastSeq = 999_999_999
 
 /** Where a reader stands who was served from the record of truth: after everything its log can have held. */
-export function positionOfStored(job: Pick<StoredJob, 'attempts'>): LogPosition {
-  return { attempt: Math.max(1, job.attempts.at(-1)?.attempt ?? 0), seq: lastSeq }
+export function positionOfStored(job: Pick<StoredJob, 'attempts' | 'losses'>): LogPosition {
+  const attempt = job.attempts.at(-1)?.attempt ?? attemptBase(job.losses)
+  return { attempt: Math.max(1, attempt), seq: lastSeq }
 }
 
 /** The end of a job as its log told it, from the record of truth. */

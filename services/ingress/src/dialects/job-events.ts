@@ -1,4 +1,5 @@
 import {
+  countAttempts,
   type EndPayload,
   formatPosition,
   type LogEntry,
@@ -42,7 +43,7 @@ export function encodeJobEvent(job: AnsweredJob, entry: LogEntry): string {
       return event(
         entry,
         'job.started',
-        json({ attempt: entry.attempt, worker: started.worker, at: started.at / 1000 }),
+        json({ attempt: countAttempts(entry.attempt), worker: started.worker, at: started.at / 1000 }),
       )
     }
     case 'p':
@@ -54,7 +55,11 @@ export function encodeJobEvent(job: AnsweredJob, entry: LogEntry): string {
     case 'm': {
       const served = JSON.parse(payload) as ServedPayload
       if (served.continued !== true) return ''
-      return event(entry, 'output.continued', json({ attempt: entry.attempt, deployment: served.deployment }))
+      return event(
+        entry,
+        'output.continued',
+        json({ attempt: countAttempts(entry.attempt), deployment: served.deployment }),
+      )
     }
     case 'x':
       return event(entry, 'output.reset', '{}')

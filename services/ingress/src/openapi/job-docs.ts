@@ -59,7 +59,7 @@ export const jobDocs = {
     operationId: 'retryJob',
     summary: 'Run a job again that ended without a result',
     description:
-      'As a new job, which names the one it repeats (`retry_of`): the same request on the same terms, routed as of now. 409 for a job that has not ended or has completed, and where its request is no longer kept (`retention.prompts`).',
+      'As a new job, which names the one it repeats (`retry_of`): the same request on the same terms, routed as of now. An administrator can do so for every owner. 409 for a job that has not ended or has completed, and where its request is no longer kept (`retention.prompts`).',
     tags,
     params,
     response: {
@@ -84,9 +84,13 @@ export const jobDocs = {
     operationId: 'listJobs',
     summary: 'Jobs, newest first',
     description:
-      'Filters add up. `metadata[key]=value`, several times, finds jobs with all of these pairs; `created_after` and `created_before` are Unix seconds, exclusive. Go on with `after`, and the same filters.',
+      'Filters add up. `metadata[key]=value`, several times, finds jobs with all of these pairs; `created_after` and `created_before` are Unix seconds, exclusive. For administrators `owner` lists the jobs of another owner, `*` those of all. Go on with `after`, and the same filters.',
     tags,
-    response: { 200: described(JobList, 'A page of jobs, without results.'), ...failures.forList },
+    response: {
+      200: described(JobList, 'A page of jobs, without results.'),
+      ...failures.forList,
+      403: failures.forOperators[403],
+    },
   },
   get: {
     operationId: 'getJob',

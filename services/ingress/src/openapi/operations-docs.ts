@@ -14,10 +14,11 @@ export const operationsDocs = {
   liveness: { summary: 'The process runs', tags, security, response: { 200: state('It does.') } },
   readiness: {
     summary: 'Requests can be served',
-    description: 'Redis and Postgres are asked.',
+    description:
+      'Redis and Postgres are asked. Without Postgres it is `degraded`: interactive requests without an `Idempotency-Key` are served, the rest gets 503.',
     tags,
     security,
-    response: { 200: state('Ready.'), 503: state('Not ready, or stopping; each part says how it is.') },
+    response: { 200: state('Ready, or degraded.'), 503: state('Not ready, or stopping; each part says how it is.') },
   },
   metrics: {
     summary: 'Metrics for Prometheus',

@@ -27,11 +27,11 @@ export interface Asked {
 
 /** Runs the job of a new response, and answers. */
 export async function answerNew(asked: Asked, { spec, echo, row }: PreparedResponse): Promise<unknown> {
-  const { core, reply, isStream, isBackground } = asked
+  const { core, request, reply, isStream, isBackground } = asked
   if (row === null) return answerOnConnection(asked, spec, echo)
   // In this order: no job of a response is without it.
   await core.store.insertResponse(row)
-  await submitAsync(core, spec)
+  await submitAsync(core, spec, { hold: request.facts.hold })
   if (isStream)
     return streamFrom(asked, { kind: 'live', record: freshRecord(spec) }, echo, { isAnswer: true, startingAfter: -1 })
   if (!isBackground) return answerOnConnection(asked, spec, echo, { after: null, track: trackFromStart(spec) })
@@ -91,7 +91,7 @@ export async function streamFrom(
   const headers = found.kind === 'live' ? jobHeaders(found.record.spec, track) : { 'x-inferq-job-id': jobId }
   reply.hijack()
   reader.start({ ...streamHeaders(reply), ...headers })
-  if (core.stopping && !isAnswer) reader.dismiss('server stopping')
+  if (core.closing && !isAnswer) reader.dismiss('server stopping')
   return reply
 }
 

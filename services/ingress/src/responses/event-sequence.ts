@@ -50,6 +50,14 @@ export interface SequenceOptions {
   readonly firstNumber?: number
 }
 
+/** More than the events of one log. */
+const numbersPerLoss = 1_000_000
+
+/** Number of the first event of output after so many losses of the log: above all that the lost ones can have had. */
+export function firstNumberAfter(losses: number): number {
+  return losses * numbersPerLoss
+}
+
 /**
  * The events of one generation of a response: a function of what its log holds, so that every ingress gives the same events
  * the same numbers, however often they are read.
@@ -99,10 +107,11 @@ export class EventSequence {
     return events
   }
 
-  /** What was shown of the output is void: it starts over, under numbers that go on. */
-  restart(): void {
+  /** What was shown of the output is void: it starts over, under numbers that go on, or go on from `number`. */
+  restart(number = this.#number): void {
     this.#items = []
     this.#finishReason = undefined
+    this.#number = number
   }
 
   text(text: string): ResponseEvent[] {

@@ -1,17 +1,19 @@
 import {
   type ChoiceDelta,
   comparePositions,
+  countAttempts,
   type EndPayload,
   type ErrorDetail,
   isTerminal,
   type LogEntry,
   type LogPosition,
+  lossesBefore,
   statusOfTerminalKind,
   type TerminalStatus,
 } from '@inferq/contracts'
 import type { StoredJob } from '@inferq/store'
 import { type EventFormat, endOfStored } from '../dialects/event-format.ts'
-import { EventSequence, type ResponseEvent, type SequenceOptions } from './event-sequence.ts'
+import { EventSequence, firstNumberAfter, type ResponseEvent, type SequenceOptions } from './event-sequence.ts'
 import { encodeErrorEvent, encodeEvents } from './sse-events.ts'
 
 export interface ResponseFormatOptions extends Omit<SequenceOptions, 'firstNumber'> {
@@ -32,8 +34,8 @@ const lifecycle: ReadonlySet<string> = new Set(['response.created', 'response.qu
  */
 export function createResponseFormat(options: ResponseFormatOptions): EventFormat {
   const { voidUntil, onEnd } = options
-  let { startingAfter } = options
-  let sequence = new EventSequence(options)
+  const { startingAfter } = options
+  const sequence = new EventSequence(options)
   let isOver = false
   /** The client has output of the generation that is told now. */
   let shown = false
@@ -64,6 +66,15 @@ export function createResponseFormat(options: ResponseFormatOptions): EventForma
     return ''
   }
 
+  /** The log begins with this: Redis has lost what was told before. Who has had output of it is found out by its number. */
+  const startOverAfterLoss = (losses: number): string => {
+    const text = tell(sequence.started())
+    const isOfLost = startingAfter >= sequence.number && startingAfter < firstNumberAfter(losses)
+    if (shown || isOfLost) return fail(startedOver)
+    sequence.restart(firstNumberAfter(losses))
+    return text
+  }
+
   const encodeEnd = (status: TerminalStatus, end: EndPayload): string => {
     onEnd?.(status, end)
     return tell(sequence.end(status, end))
@@ -86,7 +97,7 @@ export function createResponseFormat(options: ResponseFormatOptions): EventForma
           return voidUntil !== null && comparePositions(entry, voidUntil) < 0 ? tellVoid(events) : tell(events)
         }
         case 'x':
-          return startOver()
+          return countAttempts(entry.attempt) === 0 ? startOverAfterLoss(lossesBefore(entry.attempt)) : startOver()
         case 'm':
         case 'p':
         case 'r':
@@ -108,12 +119,6 @@ export function createResponseFormat(options: ResponseFormatOptions): EventForma
       const last = sequence.end(job.status, endOfStored(job)).at(-1)
       if (last === undefined) return ''
       return encodeEvents([{ ...last, sequence_number: Math.max(last.sequence_number, startingAfter + 1) }])
-    },
-    reset() {
-      if (shown || startingAfter >= sequence.number) return fail(startedOver)
-      startingAfter = Math.max(startingAfter, sequence.number - 1)
-      sequence = new EventSequence(options)
-      return ''
     },
     farewell: (why) =>
       isOver

@@ -6,7 +6,7 @@ import {
   ListBatchesQuery as ListBatchesQuerySchema,
 } from '@inferq/contracts'
 import { createId } from '@inferq/runtime'
-import type { StoredBatch } from '@inferq/store'
+import type { KeyHold, StoredBatch } from '@inferq/store'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { viewOfBatch } from '../batches/batch-view.ts'
 import { endpointPaths, findEndpoint } from '../batches/endpoints.ts'
@@ -41,7 +41,7 @@ function postBatch(core: IngressCore, request: FastifyRequest, reply: FastifyRep
   return withIdempotency(core, request, reply, {
     scope: 'batches',
     createId: () => createId('batch'),
-    first: (id) => createBatch(core, identity, id, request.body as CreateBatchRequest),
+    first: (id) => createBatch(core, identity, id, request.body as CreateBatchRequest, request.facts.hold),
     async find(id) {
       const batch = await core.store.getBatch(id, owner)
       return batch === null ? { kind: 'unknown' } : { kind: 'found', answer: async () => viewOfBatch(batch) }
@@ -54,6 +54,7 @@ async function createBatch(
   identity: Identity,
   id: string,
   body: CreateBatchRequest,
+  hold: KeyHold | undefined,
 ): Promise<BatchObject> {
   const { owner, key, user, team, metadata } = identity
   if (findEndpoint(body.endpoint) === undefined) {
@@ -67,7 +68,7 @@ async function createBatch(
     throw new InferqError({ code: 'invalid_value', message, param: 'input_file_id' })
   }
   const createdAt = core.clock.now()
-  await core.store.insertBatch({
+  const made = {
     ...{ id, owner, endpoint: body.endpoint, inputFileId: input.id, completionWindow: body.completion_window },
     metadata: body.metadata ?? null,
     caller: {
@@ -78,7 +79,8 @@ async function createBatch(
     },
     ...{ createdAt, expiresAt: createdAt + windowMs },
     outputExpiresSeconds: body.output_expires_after?.seconds ?? null,
-  })
+  }
+  await core.store.insertBatch(made, hold)
   core.batchDesk.wake()
   const batch = await core.store.getBatch(id, owner)
   if (batch === null) throw batchNotFound(id)

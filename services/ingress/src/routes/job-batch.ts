@@ -26,7 +26,7 @@ export function registerJobBatchRoute(app: FastifyInstance, core: IngressCore, v
       createId: () => createId('job'),
       async first(batchId) {
         const specs = await acceptAll(core, validation, request, batchId)
-        await submitAllAsync(core, specs)
+        await submitAllAsync(core, specs, request.facts.hold)
         const base = baseUrl(core, request)
         // Places in line are not looked up: that would take as long as the submit.
         const facts = { position: null, progress: null, end: null }

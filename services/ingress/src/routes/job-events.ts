@@ -1,5 +1,6 @@
 import {
   comparePositions,
+  countAttempts,
   InferqError,
   isTerminal,
   type LogEntry,
@@ -44,7 +45,7 @@ export function registerJobEventRoute(app: FastifyInstance, core: IngressCore): 
     const reader = new EventReader(core, reply.raw, { jobId, owner, after, track: trackOf(found, after), format })
     reply.hijack()
     reader.start(headersOf(reply, jobId))
-    if (core.stopping) reader.dismiss('server stopping')
+    if (core.closing) reader.dismiss('server stopping')
     return reply
   })
 }
@@ -146,7 +147,7 @@ function trackOf(found: FoundJob, after: LogPosition | null): JobTrack {
     jobId: spec.id,
     class: modelClass,
     hop,
-    attempts: after?.attempt ?? 0,
+    attempts: countAttempts(after?.attempt ?? 0),
     waiting: status === 'queued',
   })
 }

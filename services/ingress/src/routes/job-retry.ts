@@ -6,12 +6,13 @@ import type { IngressCore } from '../dependencies.ts'
 import { findAcceptedJob } from '../earlier-job.ts'
 import { findJob } from '../find-job.ts'
 import { withIdempotency } from '../idempotency.ts'
+import { type Identity, ownerWithinReach } from '../identity.ts'
 import { jobDocs } from '../openapi/job-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
 import { jobIdOf } from './jobs.ts'
 import { replyAccepted, replyEarlier } from './reply-accepted.ts'
 
-/** `POST /v1/jobs/{id}/retry`: a job that ended without a result again, as a new one. */
+/** `POST /v1/jobs/{id}/retry`: a job that ended without a result again, as a new one of its owner's, whoever asks for it. */
 export function registerJobRetryRoute(app: FastifyInstance, core: IngressCore): void {
   app.post('/v1/jobs/:id/retry', { schema: jobDocs.retry }, (request, reply) => {
     const endedId = jobIdOf(request)
@@ -21,17 +22,23 @@ export function registerJobRetryRoute(app: FastifyInstance, core: IngressCore): 
       scope: `retry ${endedId}`,
       createId: () => createId('job'),
       async first(jobId) {
-        const ended = await findEnded(core, endedId, identity.owner)
-        return replyAccepted(core, acceptRetry(core, ended, { ...caller, jobId }), request, reply)
+        const ended = await findEnded(core, endedId, ownerWithinReach(identity))
+        const onBehalf = { ...caller, identity: asOwner(identity, ended.owner), jobId }
+        return replyAccepted(core, acceptRetry(core, ended, onBehalf), request, reply)
       },
       find: (jobId) =>
-        findAcceptedJob(core, jobId, identity.owner, (found) => replyEarlier(core, found, request, reply)),
+        findAcceptedJob(core, jobId, ownerWithinReach(identity), (found) => replyEarlier(core, found, request, reply)),
     })
   })
 }
 
+/** An operator's key, user and team are not the owner's: routing must not take them for it. */
+function asOwner(identity: Identity, owner: string): Identity {
+  return identity.owner === owner ? identity : { owner, admin: false }
+}
+
 /** Throws `conflict` for a job that runs, waits or completed, and for one whose request is not kept (any more). */
-async function findEnded(core: IngressCore, jobId: string, owner: string): Promise<JobSpec> {
+async function findEnded(core: IngressCore, jobId: string, owner: string | null): Promise<JobSpec> {
   const found = await findJob(core, jobId, owner)
   if (found.kind === 'live') {
     checkEnded(jobId, found.record.status)

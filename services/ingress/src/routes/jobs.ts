@@ -16,8 +16,9 @@ import { findAcceptedJob } from '../earlier-job.ts'
 import { findJob, liveFacts } from '../find-job.ts'
 import { readResult } from '../found-result.ts'
 import { withIdempotency } from '../idempotency.ts'
+import { ownerWithinReach } from '../identity.ts'
 import { viewOfRecord, viewOfStored } from '../job-view.ts'
-import { toJobListQuery } from '../list-filters.ts'
+import { ownerAskedFor, toJobListQuery } from '../list-filters.ts'
 import { jobDocs, submitBody } from '../openapi/job-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
 import type { Validation } from '../validation.ts'
@@ -57,14 +58,15 @@ export function jobIdOf(request: FastifyRequest): string {
 }
 
 async function getJob(core: IngressCore, request: FastifyRequest): Promise<JobView> {
-  const found = await findJob(core, jobIdOf(request), identityOf(request).owner)
+  const found = await findJob(core, jobIdOf(request), ownerWithinReach(identityOf(request)))
   const base = baseUrl(core, request)
   if (found.kind === 'stored') return viewOfStored(found.job, base)
   return viewOfRecord(found.record, await liveFacts(core, found.record), base)
 }
 
 async function listJobs(core: IngressCore, request: FastifyRequest): Promise<object> {
-  const page = await core.store.listJobs(identityOf(request).owner, toJobListQuery(request.query as ListJobsQuery))
+  const query = request.query as ListJobsQuery
+  const page = await core.store.listJobs(ownerAskedFor(identityOf(request), query), toJobListQuery(query))
   const statuses = await liveStatuses(core, page.jobs)
   const base = baseUrl(core, request)
   return {
@@ -83,14 +85,14 @@ async function liveStatuses(core: IngressCore, jobs: readonly StoredJob[]): Prom
 }
 
 async function getResult(core: IngressCore, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  const found = await findJob(core, jobIdOf(request), identityOf(request).owner)
+  const found = await findJob(core, jobIdOf(request), ownerWithinReach(identityOf(request)))
   const result = await readResult(core, found)
   return reply.type('application/json; charset=utf-8').send(JSON.stringify(result))
 }
 
 async function postCancel(core: IngressCore, request: FastifyRequest): Promise<object> {
   const jobId = jobIdOf(request)
-  const found = await findJob(core, jobId, identityOf(request).owner)
+  const found = await findJob(core, jobId, ownerWithinReach(identityOf(request)))
   const outcome = await cancelFound(core, jobId, found.kind === 'live' ? found.record.status : found.job.status)
   return { id: jobId, object: 'job.cancellation', outcome }
 }
@@ -101,8 +103,8 @@ export async function cancelFound(core: IngressCore, jobId: string, status: JobS
   const outcome = await cancelJob(core, jobId)
   if (outcome !== 'unknown') return outcome
   // Accepted, and not in Redis (yet, or any more): make its record there, so that it can end like any other.
-  const [spec] = await core.store.openSpecs([jobId])
-  if (spec === undefined) return 'already_finished'
-  await core.tokenLog.open(spec)
+  const [lost] = await core.store.claimLost([jobId])
+  if (lost === undefined) return 'already_finished'
+  await core.tokenLog.open(lost.spec, '', lost.losses)
   return cancelJob(core, jobId)
 }

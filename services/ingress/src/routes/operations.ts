@@ -16,6 +16,7 @@ export function registerOperationsRoutes(app: FastifyInstance, core: IngressCore
     app.get(path, { schema: operationsDocs.liveness }, async () => ({ status: 'alive' }))
   }
   app.get('/health/readiness', { schema: operationsDocs.readiness }, async (_request, reply) => {
+    core.readinessAskedAt = core.clock.monotonic()
     const checks = await runChecks(core)
     return replyReady(core, reply, checks, { checks: withoutErrors(checks) })
   })
@@ -56,9 +57,15 @@ function replyReady(
   checks: Readonly<Record<string, CheckView>>,
   body: object,
 ): FastifyReply {
-  const failing = Object.values(checks).some(({ status }) => status !== 'ok')
-  const status = core.stopping ? 'stopping' : failing ? 'not_ready' : 'ready'
-  if (status !== 'ready') reply.code(503).header('retry-after', 1)
+  const failing = core.checks.filter(({ name }) => checks[name]?.status !== 'ok')
+  const status = core.stopping
+    ? 'stopping'
+    : failing.length === 0
+      ? 'ready'
+      : failing.some(({ needed }) => needed)
+        ? 'not_ready'
+        : 'degraded'
+  if (status === 'stopping' || status === 'not_ready') reply.code(503).header('retry-after', 1)
   return reply.send({ status, ...body })
 }
 

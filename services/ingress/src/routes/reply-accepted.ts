@@ -32,7 +32,8 @@ export async function replyAccepted(
   const wait = seconds > 0 ? waitForEnd(core, spec.id, seconds * 1000, reply) : undefined
   const base = baseUrl(core, request)
   try {
-    const submitted = await submitAsync(core, spec, wait === undefined ? undefined : core.follower.watcher)
+    const watcher = wait === undefined ? undefined : core.follower.watcher
+    const submitted = await submitAsync(core, spec, { watcher, hold: request.facts.hold })
     reply.header('location', `${base}/v1/jobs/${spec.id}`).headers(jobHeaders(spec, trackFromStart(spec)))
     if (submitted === 'enqueued' && wait !== undefined) {
       await wait.ended
