@@ -1,7 +1,11 @@
 import type { ChoiceDelta } from '@inferq/contracts'
+import { tooLarge } from './exchange.ts'
 import { isVoid, type JsonObject, malformed } from './json.ts'
 import type { CompletionSink } from './port.ts'
 import type { ReportedUsage, TokenTally } from './usage.ts'
+
+/** Some four million tokens: an output without end, of which every reader would have to be shown every word. In UTF-16 units. */
+const maxOutputLength = 16 * 1024 * 1024
 
 /** What has been read of one streamed answer, whichever wire it came over. Tells the sink; knows when nothing is missing. */
 export class CompletionState {
@@ -38,6 +42,7 @@ export class CompletionState {
   text(text: string): void {
     this.started = true
     this.#tally.add(text)
+    this.#checkLength()
     this.#sink.text(text)
   }
 
@@ -45,7 +50,12 @@ export class CompletionState {
   delta(delta: ChoiceDelta): void {
     this.started = true
     this.#tally.addDeep(delta.delta ?? delta.text)
+    this.#checkLength()
     this.#pending.push(delta)
+  }
+
+  #checkLength(): void {
+    if (this.#tally.length > maxOutputLength) throw tooLarge(`The output is longer than ${maxOutputLength} characters.`)
   }
 
   finish(index: number, reason: string): void {

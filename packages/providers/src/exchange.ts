@@ -27,6 +27,8 @@ export interface ExchangeLimits {
   readonly firstMs: number
   /** Between two steps of progress from there on. */
   readonly idleMs: number
+  /** From the start to the end, looked at with every step of progress. Absent: as long as there is progress. */
+  readonly totalMs?: number
   readonly maxBytes: number
   readonly secrets: readonly string[]
 }
@@ -46,6 +48,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #signal: AbortSignal
   readonly #resolve: () => void
   readonly #reject: (reason: unknown) => void
+  readonly #startedAt = performance.now()
   readonly #onAbort = (): void => this.#fail(this.#signal.reason)
   #controller: Dispatcher.DispatchController | undefined
   #timer: NodeJS.Timeout
@@ -101,14 +104,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     if (this.#bytes > this.#limits.maxBytes) {
-      this.#fail(tooLarge(`The upstream's answer is longer than ${this.#limits.maxBytes} bytes.`))
+      this.#failUnlessWhole(tooLarge(`The upstream's answer is longer than ${this.#limits.maxBytes} bytes.`))
       return
     }
     const before = this.#reader.progress
     try {
       this.#reader.push(bytes)
     } catch (error) {
-      this.#fail(error)
+      this.#failUnlessWhole(error)
       return
     }
     if (this.#reader.progress !== before) this.#onProgress()
@@ -123,7 +126,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     try {
       this.#reader.end()
     } catch (error) {
-      this.#fail(error)
+      this.#failUnlessWhole(error)
       return
     }
     this.#settle()
@@ -140,6 +143,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #onProgress(): void {
     const { state } = this.#reader
     if (state === 'waiting') return
+    const { totalMs } = this.#limits
+    if (totalMs !== undefined && performance.now() - this.#startedAt > totalMs) {
+      this.#fail(tookTooLong(totalMs))
+      return
+    }
     if (state === 'done') this.#awaitProgress(trailingMs)
     else if (this.#idle) this.#timer.refresh()
     else this.#awaitProgress(this.#limits.idleMs)
@@ -159,6 +167,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #hasAll(): boolean {
     return this.#reader.state === 'whole' || this.#reader.state === 'done'
+  }
+
+  /** Garbage after an answer that has all is no reason to throw the answer away; an error the upstream speaks of is. */
+  #failUnlessWhole(thrown: unknown): void {
+    const isGarbage =
+      thrown instanceof InferqError && (thrown.code === 'upstream_malformed' || thrown.code === 'output_too_large')
+    if (isGarbage && this.#hasAll()) this.#finishEarly()
+    else this.#fail(thrown)
   }
 
   #finishEarly(): void {
@@ -234,6 +250,10 @@ export function timeoutError(begun: boolean, ms: number): InferqError {
     ? `The upstream fell silent for ${ms} ms in the middle of its answer.`
     : `The upstream began no answer within ${ms} ms.`
   return new InferqError({ code: 'upstream_timeout', message })
+}
+
+export function tookTooLong(totalMs: number): InferqError {
+  return new InferqError({ code: 'upstream_timeout', message: `The upstream's answer took more than ${totalMs} ms.` })
 }
 
 /** What went wrong below HTTP, by undici's and Node's error codes. `answered`: the head of the answer had arrived. */

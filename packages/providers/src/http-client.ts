@@ -7,6 +7,8 @@ import type { ProviderDependencies, Upstream } from './port.ts'
 const defaultConnections = 1_024
 const defaultMaxResponseBytes = 128 * 1024 * 1024
 const defaultResponseMs = 600_000
+/** Of a whole answer's body: room for log probabilities of some ten thousand tokens, and it travels through Redis whole. */
+const maxAnswerBytes = 32 * 1024 * 1024
 
 /** What is sent; `body` is JSON, absent for a GET. */
 export interface HttpRequest {
@@ -18,8 +20,8 @@ export interface HttpRequest {
 
 /** Calls of one upstream over kept connections. Failures are InferqErrors, see Exchange. */
 export interface HttpClient {
-  /** The whole body, as text. */
-  whole(request: HttpRequest): Promise<string>
+  /** The whole body, as text, of embeddings; of an answer, which is never that long, with `kind: 'answer'`. */
+  whole(request: HttpRequest, kind?: 'answer' | 'embeddings'): Promise<string>
   /** The body piece by piece into the reader. */
   stream(request: HttpRequest, reader: AnswerReader): Promise<void>
   close(): Promise<void>
@@ -47,13 +49,11 @@ export function createHttpClient(target: HttpTarget, dependencies: ProviderDepen
   const headers = requestHeaders(target)
   const secrets = secretsOf(target)
   const maxBytes = dependencies.maxResponseBytes ?? defaultMaxResponseBytes
-  const wholeLimits: ExchangeLimits = {
-    firstMs: timeouts.responseMs ?? defaultResponseMs,
-    idleMs: timeouts.idleMs,
-    maxBytes,
-    secrets,
-  }
-  const streamLimits: ExchangeLimits = { ...wholeLimits, firstMs: timeouts.firstTokenMs }
+  const totalMs = timeouts.responseMs ?? defaultResponseMs
+  const limits = { idleMs: timeouts.idleMs, maxBytes, secrets }
+  const wholeLimits: ExchangeLimits = { ...limits, firstMs: totalMs, totalMs }
+  const answerLimits: ExchangeLimits = { ...wholeLimits, maxBytes: Math.min(maxBytes, maxAnswerBytes) }
+  const streamLimits: ExchangeLimits = { ...limits, firstMs: timeouts.firstTokenMs }
 
   async function send(request: HttpRequest, reader: AnswerReader, limits: ExchangeLimits): Promise<void> {
     request.signal.throwIfAborted()
@@ -72,9 +72,9 @@ export function createHttpClient(target: HttpTarget, dependencies: ProviderDepen
   }
 
   return {
-    async whole(request) {
+    async whole(request, kind = 'embeddings') {
       const reader = createTextReader()
-      await send(request, reader, wholeLimits)
+      await send(request, reader, kind === 'answer' ? answerLimits : wholeLimits)
       return reader.text()
     },
     stream: (request, reader) => send(request, reader, streamLimits),

@@ -55,7 +55,7 @@ export function createOllamaProvider(upstream: Upstream, dependencies: ProviderD
     }
     const collector = createCollector(operation, { maxOutputBytes: Number.POSITIVE_INFINITY })
     const state = new CompletionState(collector, tally, 1)
-    const answer = parseUpstreamObject(await http.whole(request))
+    const answer = parseUpstreamObject(await http.whole(request, 'answer'))
     createAnswerReader(state, secrets)(answer)
     if (!state.ended) throw malformed('The upstream sent an answer that is not done.')
     const usage = settleUsage(state.usage, call.request, tally.total)

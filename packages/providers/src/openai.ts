@@ -51,7 +51,7 @@ export function createOpenAIProvider(upstream: Upstream, dependencies: ProviderD
     }
     const echo = quirks.echoesPrefix === true ? given : undefined
     if (!call.stream) {
-      const result = parseUpstreamObject(await http.whole(request))
+      const result = parseUpstreamObject(await http.whole(request, 'answer'))
       return wholeOutcome(echo === undefined ? result : cutEcho(result, echo), call.request, secrets)
     }
     const tally = createTokenTally()
@@ -160,7 +160,12 @@ function wholeOutcome(
   const finishReason = choices[0]['finish_reason']
   const outputTokens = (): number => {
     const tally = createTokenTally()
-    for (const choice of choices) if (isObject(choice)) tally.addDeep(choice['message'] ?? choice['text'])
+    for (const choice of choices) {
+      if (!isObject(choice)) continue
+      // As in a stream: everything that is said, not who says it.
+      const { role: _, ...said } = isObject(choice['message']) ? choice['message'] : { text: choice['text'] }
+      tally.addDeep(said)
+    }
     return tally.total()
   }
   const usage = settleUsage(parseUsage(result['usage']), request, outputTokens)

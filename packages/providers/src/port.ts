@@ -38,7 +38,7 @@ export interface UpstreamTimeouts {
   readonly firstTokenMs: number
   /** Between two tokens of a stream, or two pieces of a whole answer. Comments of a stream do not count. */
   readonly idleMs: number
-  /** From the call to the first bytes of a whole answer, which come when the model is done. Default 600,000. */
+  /** From the call to the end of a whole answer, which begins to come when the model is done. Default 600,000. */
   readonly responseMs?: number
 }
 

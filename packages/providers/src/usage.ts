@@ -6,6 +6,8 @@ import { isObject, type JsonObject } from './json.ts'
 const tallyChunkLength = 16_384
 // What a chat template puts around one message, as OpenAI's cookbook counts it.
 const tokensPerMessage = 4
+// Ten times the longest context window there is. What is above is a mistake that nobody is to pay for.
+const mostTokens = 100_000_000
 
 /** What an upstream said of a call's tokens; a field it left out, or that is no count, is undefined. */
 export interface ReportedUsage {
@@ -34,8 +36,9 @@ export function parseUsage(usage: unknown): ReportedUsage | undefined {
   }
 }
 
+/** A number of tokens, or undefined for what cannot be one: then it is as if the upstream had said nothing. */
 export function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= mostTokens ? value : undefined
 }
 
 /**
@@ -48,16 +51,26 @@ export function settleUsage(
   request: Readonly<JsonObject>,
   outputTokens: () => number,
 ): TokenUsage {
-  const { promptTokens, completionTokens, ...details } = reported ?? {}
-  if (promptTokens !== undefined && completionTokens !== undefined) {
-    return { promptTokens, completionTokens, ...details }
-  }
+  const promptTokens = reported?.promptTokens ?? estimatePromptTokens(request)
+  const completionTokens = reported?.completionTokens ?? outputTokens()
+  const isEstimated = reported?.promptTokens === undefined || reported.completionTokens === undefined
   return {
-    promptTokens: promptTokens ?? estimatePromptTokens(request),
-    completionTokens: completionTokens ?? outputTokens(),
-    ...details,
-    estimated: true,
+    promptTokens,
+    completionTokens,
+    ...atMost('cachedTokens', reported?.cachedTokens, promptTokens),
+    ...atMost('cacheWriteTokens', reported?.cacheWriteTokens, promptTokens),
+    ...atMost('reasoningTokens', reported?.reasoningTokens, completionTokens),
+    ...(isEstimated ? { estimated: true } : {}),
   }
+}
+
+/** A part is no more than its whole. */
+function atMost<Name extends string>(
+  name: Name,
+  tokens: number | undefined,
+  whole: number,
+): { readonly [Key in Name]?: number } {
+  return tokens === undefined ? {} : ({ [name]: Math.min(tokens, whole) } as { [Key in Name]: number })
 }
 
 /** Tokens of what the request makes the model read. Images and audio count nothing. */
@@ -84,6 +97,8 @@ function textTokens(value: unknown): number {
 
 /** Estimates the tokens of an output that comes in pieces, in bounded memory. */
 export interface TokenTally {
+  /** UTF-16 units so far. */
+  readonly length: number
   add(text: string): void
   /** Every text within the value counts, however deep. */
   addDeep(value: unknown): void
@@ -93,7 +108,9 @@ export interface TokenTally {
 export function createTokenTally(): TokenTally {
   let pending = ''
   let tokens = 0
+  let length = 0
   const add = (text: string): void => {
+    length += text.length
     pending += text
     if (pending.length < tallyChunkLength) return
     tokens += estimateTokenCount(pending)
@@ -103,7 +120,14 @@ export function createTokenTally(): TokenTally {
     if (typeof value === 'string') add(value)
     else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) addDeep(part)
   }
-  return { add, addDeep, total: () => tokens + (pending === '' ? 0 : estimateTokenCount(pending)) }
+  return {
+    get length() {
+      return length
+    },
+    add,
+    addDeep,
+    total: () => tokens + (pending === '' ? 0 : estimateTokenCount(pending)),
+  }
 }
 
 /**

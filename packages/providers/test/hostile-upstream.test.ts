@@ -1,74 +1,20 @@
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createProvider, listModels, type Provider } from '../src/index.ts'
-import { call, createRecorder, failureOf, patientTimeouts, silentSink, until } from './support.ts'
+import { listModels } from '../src/index.ts'
+import {
+  answering,
+  closeAll,
+  closing,
+  event,
+  eventHead,
+  finishEvent,
+  provider,
+  saying,
+  textEvent,
+  usageEvent,
+} from './hostile-server.ts'
+import { call, createRecorder, failureOf, silentSink, until } from './support.ts'
 
-// What no honest server does, and the simulator therefore cannot.
-const closing: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-async function listen(server: Server): Promise<string> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('error', () => undefined)
-  })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  closing.push(
-    () =>
-      new Promise((resolve) => {
-        server.close(resolve)
-        for (const socket of sockets) socket.destroy()
-      }),
-  )
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-function answering(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  return listen(
-    createHttpServer((request, response) => {
-      request.resume()
-      request.on('end', () => answer(request, response))
-    }),
-  )
-}
-
-/** Answers every connection with these bytes as soon as a request begins, then with whatever `more` does. */
-function saying(bytes: string, more: (socket: Socket) => void = (socket) => socket.end()): Promise<string> {
-  return listen(
-    createTcpServer((socket) => {
-      socket.once('data', () => {
-        socket.write(bytes)
-        more(socket)
-      })
-    }),
-  )
-}
-
-function provider(
-  baseUrl: string,
-  kind: 'openai' | 'vllm' | 'ollama' = 'openai',
-  over = {},
-  dependencies = {},
-): Provider {
-  const made = createProvider(
-    { id: 'hostile', provider: kind, wire: kind, model: 'm', baseUrl, timeouts: { ...patientTimeouts, ...over } },
-    dependencies,
-  )
-  closing.push(() => made.close())
-  return made
-}
-
-const eventHead = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n'
-const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`
-const textEvent = (content: string) => event({ choices: [{ index: 0, delta: { content } }] })
-const finishEvent = event({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] })
-const usageEvent = event({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } })
+afterEach(closeAll)
 
 describe('a stream', () => {
   it('is complete when all choices have finished, though the upstream says no [DONE]', async () => {

@@ -1,5 +1,6 @@
 import { contextOverrun, errorForFault, filteredPrompt, RequestError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Ledger, LedgerEntry } from './ledger.ts'
 import { type Model, Models } from './models.ts'
 import type { Plan } from './plan.ts'
 import { type Encoder, Playback, type Refuse } from './playback.ts'
@@ -43,6 +44,7 @@ export class Engine {
   readonly ticker = new Ticker()
   readonly residency: Residency
   readonly #wires = new WireTallies()
+  readonly #ledger: Ledger | undefined
   #running = 0
   #maxRunning = 0
   #sequence = 0
@@ -53,7 +55,9 @@ export class Engine {
     defaults: ModelScript
     strictModels: boolean
     maxLoaded: number
+    ledger?: Ledger | undefined
   }) {
+    this.#ledger = options.ledger
     this.seed = options.seed
     this.models = new Models({ models: options.models, defaults: options.defaults, strict: options.strictModels })
     this.residency = new Residency({ maxLoaded: options.maxLoaded, maxQueued: 4_096, ticker: this.ticker })
@@ -70,7 +74,8 @@ export class Engine {
     const startedAt = performance.now()
     const model = this.models.resolve(call.model)
     const script = this.models.scriptForCall(model, call.inline)
-    const count = this.#counterOf(call.wire, model)
+    const entry = this.#ledger?.open({ ...call.exchange.caller, model: model.name })
+    const count = this.#counterOf(call.wire, model, entry)
     count('calls')
     if (call.embeddingItems !== undefined) {
       count('embeddingCalls')
@@ -80,6 +85,7 @@ export class Engine {
     if (this.#fault(call, script, seed, count)) return
     const plan = this.#plan(call, script, count)
     if (plan === undefined) return
+    entry?.planned(plan, script)
     if (plan.continued === true) count('continued')
     if (plan.blocked === true) count('faults')
     const encoder = call.encode(plan, script)
@@ -120,6 +126,7 @@ export class Engine {
     this.models.reset()
     this.#wires.reset()
     this.residency.clear()
+    this.#ledger?.clear()
     this.#maxRunning = this.#running
   }
 
@@ -129,12 +136,13 @@ export class Engine {
     this.ticker.clear()
   }
 
-  /** Counts into the model's counters and the wire's; a reset in between replaces both. */
-  #counterOf(wire: WireName, model: Model): Count {
+  /** Counts into the model's counters and the wire's, where a reset in between replaces both, and tells the ledger. */
+  #counterOf(wire: WireName, model: Model, entry: LedgerEntry | undefined): Count {
     const tally = this.#wires.of(wire)
     return (counter, by = 1) => {
       model.counters[counter] += by
       tally.counters[counter] += by
+      entry?.counted(counter)
     }
   }
 

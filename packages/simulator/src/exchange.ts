@@ -6,6 +6,14 @@ import type { Ticker, Timed } from './ticker.ts'
 // A reader that does not read: beyond this much unsent output the stream waits for it.
 const mostUnsentBytes = 1_048_576
 
+/** What the ledger wants to know of a request. */
+export interface Caller {
+  /** As the request names its user; empty where it does not. */
+  readonly user: string
+  /** The answer has a place for usage. */
+  readonly hasUsage: boolean
+}
+
 /** One request with its response: the bytes, whole or dribbling, and whether anybody still wants them. */
 export class Exchange {
   readonly bodyText: string
@@ -14,6 +22,7 @@ export class Exchange {
   readonly #ticker: Ticker
   #dribble: Dribble | undefined
   #encoding: BufferEncoding = 'utf8'
+  #caller: Caller = { user: '', hasUsage: true }
 
   constructor(options: {
     bodyText: string
@@ -27,10 +36,15 @@ export class Exchange {
     this.#ticker = options.ticker
   }
 
-  /** Notes for the log of requests which model was asked for, and how. */
-  describe(model: string, stream: boolean): void {
+  /** Notes for the log of requests which model was asked for, and how; for the ledger by whom. */
+  describe(model: string, stream: boolean, caller?: Caller): void {
     this.#logged.model = model
     this.#logged.stream = stream
+    if (caller !== undefined) this.#caller = caller
+  }
+
+  get caller(): Caller {
+    return this.#caller
   }
 
   /** From here on the body trickles out. */

@@ -1,4 +1,5 @@
 export { demoModels } from './demo.ts'
+export type { LedgerCall, LedgerPage } from './ledger.ts'
 export type {
   EmbeddingScript,
   Fault,

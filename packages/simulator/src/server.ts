@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Engine } from './engine.ts'
 import { RequestError } from './errors.ts'
 import { Exchange } from './exchange.ts'
+import { Ledger } from './ledger.ts'
 import { metricsType, renderMetrics } from './metrics.ts'
 import type { Refuse } from './playback.ts'
 import { type LoggedRequest, RequestLog } from './request-log.ts'
@@ -40,6 +41,8 @@ export interface SimulatorOptions {
   readonly keptRequests?: number
   /** Keep the bodies of these requests too. Default false. */
   readonly recordBodies?: boolean
+  /** Keep every call with its user and usage, the newest 200,000 of them: `GET /__sim/ledger`. Default false. */
+  readonly ledger?: boolean
   /** Longest request body; beyond it 413. Default 32 MiB. */
   readonly maxBodyBytes?: number
 }
@@ -68,12 +71,14 @@ const wires: readonly Wire[] = [anthropicWire, openAiWire, ollamaWire, geminiWir
 export function createSimulator(options: SimulatorOptions = {}): Simulator {
   const { host = '127.0.0.1', models = {}, apiKey, maxBodyBytes = 33_554_432 } = options
   for (const [name, script] of Object.entries(models)) parseModelScript(script, `models.${name}`)
+  const ledger = options.ledger === true ? new Ledger() : undefined
   const engine = new Engine({
     seed: options.seed ?? 1,
     models,
     defaults: parseModelScript(options.defaults ?? {}, 'defaults'),
     strictModels: options.strictModels ?? false,
     maxLoaded: options.maxLoaded ?? 3,
+    ledger,
   })
   const log = new RequestLog(options.keptRequests ?? 200)
   let server: Server | undefined
@@ -120,7 +125,7 @@ export function createSimulator(options: SimulatorOptions = {}): Simulator {
   function answer(incoming: Incoming, wire: Wire | undefined, exchange: Exchange): void {
     const { method, path } = incoming
     if (path.startsWith('/__sim/')) {
-      answerControl(engine, log, exchange, incoming)
+      answerControl({ engine, log, ledger }, exchange, incoming)
     } else if (wire !== undefined) {
       wire.authenticate(incoming, apiKey)
       wire.answer(engine, exchange, incoming)

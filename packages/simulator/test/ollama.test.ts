@@ -151,7 +151,7 @@ describe('models in memory', () => {
   })
 
   it('forgets a call that leaves while its model loads', async () => {
-    const { url, stats } = await startSimulator({ defaults: { swapMs: 50 } })
+    const { url, stats } = await startSimulator({ defaults: { swapMs: 1_000 } })
     const leaving = open(url, '/api/chat', ask('a'))
     await until(() => stats().total.loads === 1)
     leaving.request.destroy()

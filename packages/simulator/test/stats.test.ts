@@ -31,6 +31,10 @@ describe('stats', () => {
       { hang: 'before-headers' },
       { malformedAfter: 1 },
     ]
+    const hanging = Array.from({ length: 6 }, () => open(url, path, chat('hi', { sim: { hang: 'before-headers' } })))
+    await until(() => stats().total.running === 3 && stats().total.waiting === 3)
+    expect((await call(url, path, chat('hi'))).status).toBe(503)
+    for (const { request } of hanging) request.destroy()
     const calls = Array.from({ length: 60 }, (_, index) => {
       const opened = open(url, path, chat('hi', { stream: index % 2 === 0, sim: sims[index % sims.length] }))
       if (index % 5 === 0 || index % 6 === 4) setTimeout(() => opened.request.destroy(), index)

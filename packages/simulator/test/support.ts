@@ -60,7 +60,7 @@ export function call(...given: Parameters<typeof open>): Promise<Answer> {
 }
 
 /** Posts JSON and gives what came, as text, bytes or parsed. */
-export async function post(url: string, path: string, body: unknown, headers: Record<string, string>) {
+export async function post(url: string, path: string, body: unknown, headers: Record<string, string> = {}) {
   const { status, text, headers: answered, chunks } = await call(url, path, body, { headers })
   return { status, text, headers: answered, bytes: Buffer.concat(chunks), json: (): Loose => JSON.parse(text) }
 }
@@ -123,7 +123,7 @@ export function contentOf(chunks: readonly ChatChunk[], index = 0): string {
 }
 
 /** Waits until the condition holds; fails after the deadline. */
-export async function until(condition: () => boolean | Promise<boolean>, deadlineMs = 5_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, deadlineMs = 15_000): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${condition}`)

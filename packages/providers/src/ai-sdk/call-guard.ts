@@ -1,4 +1,4 @@
-import { timeoutError } from '../exchange.ts'
+import { timeoutError, tookTooLong } from '../exchange.ts'
 
 /**
  * One call's way to end, whatever the SDK between us and the wire does: the first failure wins, reaches the caller at once
@@ -24,6 +24,8 @@ export interface CallGuard {
 export interface GuardLimits {
   readonly firstMs: number
   readonly idleMs: number
+  /** From the start to the last piece. Absent: as long as something comes. */
+  readonly totalMs?: number
 }
 
 export function createCallGuard(callerSignal: AbortSignal, limits: GuardLimits): CallGuard {
@@ -32,6 +34,7 @@ export function createCallGuard(callerSignal: AbortSignal, limits: GuardLimits):
   let rejectAwaited: ((reason: unknown) => void) | undefined
   let isIdleTimer = false
   let ended = false
+  const startedAt = performance.now()
 
   const fail = (reason: unknown): void => {
     if (ended || failure !== undefined) return
@@ -57,6 +60,11 @@ export function createCallGuard(callerSignal: AbortSignal, limits: GuardLimits):
     fail,
     progress() {
       if (ended || failure !== undefined) return
+      const { totalMs } = limits
+      if (totalMs !== undefined && performance.now() - startedAt > totalMs) {
+        fail(tookTooLong(totalMs))
+        return
+      }
       if (isIdleTimer) {
         timer.refresh()
         return

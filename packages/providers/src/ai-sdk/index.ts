@@ -49,8 +49,9 @@ export function createAiSdkProvider(given: Upstream, dependencies: ProviderDepen
   ): Promise<Outcome> {
     call.signal.throwIfAborted()
     if (closed) throw interrupted()
-    const firstMs = isStream ? timeouts.firstTokenMs : (timeouts.responseMs ?? defaultResponseMs)
-    const guard = createCallGuard(call.signal, { firstMs, idleMs: timeouts.idleMs })
+    const { firstTokenMs, idleMs, responseMs = defaultResponseMs } = timeouts
+    const limits = isStream ? { firstMs: firstTokenMs, idleMs } : { firstMs: responseMs, idleMs, totalMs: responseMs }
+    const guard = createCallGuard(call.signal, limits)
     open.add(guard)
     try {
       sdk ??= loadSdk(upstream, wire)

@@ -51,6 +51,8 @@ export interface EmbeddingCall {
   readonly dimensions: number | undefined
   /** Items the vendor takes in one call, unless the script says otherwise. */
   readonly maxItems?: number
+  /** As the request names its user. */
+  readonly user?: string
   readonly refuse: Refuse
   /** The body of the answer; `tokens` is undefined where no usage is to be reported. */
   readonly whole: (vectors: readonly Float32Array[], tokens: unknown) => string
@@ -61,7 +63,7 @@ export interface EmbeddingCall {
 /** Answers a call for embeddings. Throws as `Engine.answer`. */
 export function answerEmbeddings(engine: Engine, call: EmbeddingCall): void {
   const { exchange, wire, model, inline, texts, refuse } = call
-  exchange.describe(model, false)
+  exchange.describe(model, false, { user: call.user ?? '', hasUsage: true })
   engine.answer({
     exchange,
     wire,

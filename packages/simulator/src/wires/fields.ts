@@ -27,6 +27,12 @@ export function requiredText(fields: Fields, name: string): string {
   return value
 }
 
+/** As the request names its user; empty where it does not. */
+export function userOf(fields: Fields): string {
+  const user = fields['user']
+  return typeof user === 'string' ? user : ''
+}
+
 export function flag(fields: Fields, name: string, otherwise: boolean): boolean {
   const value = fields[name] ?? otherwise
   if (typeof value !== 'boolean') throw invalidField(name, 'it must be true or false')

@@ -6,10 +6,10 @@ import { canonicalName } from '../models.ts'
 import { type Plan, planText } from '../plan.ts'
 import type { Encoder } from '../playback.ts'
 import { defaultDimensions, embeddingDelay, neverStreams, planEmbeddings } from './embedding-call.ts'
-import { allow, flag, parseBody, requiredText, wholeNumber } from './fields.ts'
+import { allow, type Fields, flag, parseBody, requiredText, userOf, wholeNumber } from './fields.ts'
 import { OllamaEncoder, refuseOllama } from './ollama-encoder.ts'
 import { describeLoaded, describeModels, showModel } from './ollama-models.ts'
-import { type OllamaTextRequest, parseOllamaChat, parseOllamaGenerate, parseOllamaOptions } from './ollama-request.ts'
+import { parseOllamaChat, parseOllamaGenerate, parseOllamaOptions } from './ollama-request.ts'
 import { jsonType } from './openai-common.ts'
 import { acceptKey, bearerToken, headerText, type Incoming, type Wire } from './wire.ts'
 
@@ -44,10 +44,8 @@ const reads: Readonly<Record<string, (engine: Engine) => unknown>> = {
 }
 
 const calls: Readonly<Record<string, Answer>> = {
-  '/api/chat': (engine, exchange) =>
-    answerText(engine, exchange, 'chat', parseOllamaChat(parseBody(exchange.bodyText))),
-  '/api/generate': (engine, exchange) =>
-    answerText(engine, exchange, 'generate', parseOllamaGenerate(parseBody(exchange.bodyText))),
+  '/api/chat': (engine, exchange) => answerText(engine, exchange, 'chat', parseBody(exchange.bodyText)),
+  '/api/generate': (engine, exchange) => answerText(engine, exchange, 'generate', parseBody(exchange.bodyText)),
   '/api/embed': answerEmbed,
   '/api/show': (engine, exchange) => {
     const name = requiredText(parseBody(exchange.bodyText), 'model')
@@ -55,9 +53,10 @@ const calls: Readonly<Record<string, Answer>> = {
   },
 }
 
-function answerText(engine: Engine, exchange: Exchange, kind: 'chat' | 'generate', request: OllamaTextRequest): void {
+function answerText(engine: Engine, exchange: Exchange, kind: 'chat' | 'generate', body: Fields): void {
+  const request = kind === 'chat' ? parseOllamaChat(body) : parseOllamaGenerate(body)
   const { text } = request
-  exchange.describe(request.model, text !== undefined && request.stream)
+  exchange.describe(request.model, text !== undefined && request.stream, { user: userOf(body), hasUsage: true })
   const onlyLoads = text === undefined
   if (onlyLoads && request.keepAliveMs === 0) engine.residency.unload(canonicalName(request.model))
   const load = { options: request.loadOptions, keepAliveMs: request.keepAliveMs }
@@ -89,7 +88,7 @@ function answerEmbed(engine: Engine, exchange: Exchange): void {
     throw invalidField('input', 'it must be a string or a list of them')
   flag(body, 'truncate', true)
   const asked = wholeNumber(body, 'dimensions', 1, 16_384)
-  exchange.describe(model, false)
+  exchange.describe(model, false, { user: userOf(body), hasUsage: true })
   engine.answer({
     exchange,
     wire: 'ollama',

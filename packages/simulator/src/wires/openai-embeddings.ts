@@ -3,7 +3,7 @@ import type { Engine } from '../engine.ts'
 import { invalidField } from '../errors.ts'
 import type { Exchange } from '../exchange.ts'
 import { answerEmbeddings } from './embedding-call.ts'
-import { type Fields, inlineScript, requiredText, wholeNumber } from './fields.ts'
+import { type Fields, inlineScript, requiredText, userOf, wholeNumber } from './fields.ts'
 import type { OpenAiDialect } from './openai.ts'
 import { parseInputs } from './openai-request.ts'
 
@@ -21,6 +21,7 @@ export function answerOpenAiEmbeddings(engine: Engine, exchange: Exchange, body:
     model,
     inline,
     texts,
+    user: userOf(body),
     dimensions: asked,
     refuse: dialect.refuse,
     whole: (vectors, tokens) => {

@@ -1,15 +1,20 @@
 import type { Engine } from '../engine.ts'
 import { RequestError } from '../errors.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Caller, Exchange } from '../exchange.ts'
 import { planText } from '../plan.ts'
 import type { Encoder, Refuse } from '../playback.ts'
 import type { WireName } from '../stats.ts'
-import { allow, decodeName, type Fields, parseBody } from './fields.ts'
+import { allow, decodeName, type Fields, parseBody, userOf } from './fields.ts'
 import { ChatEncoder } from './openai-chat.ts'
 import { jsonType, refuseOpenAi } from './openai-common.ts'
 import { CompletionsEncoder, planCompletions } from './openai-completions.ts'
 import { answerOpenAiEmbeddings } from './openai-embeddings.ts'
-import { parseChatRequest, parseCompletionsRequest } from './openai-request.ts'
+import {
+  type ChatRequest,
+  type CompletionsRequest,
+  parseChatRequest,
+  parseCompletionsRequest,
+} from './openai-request.ts'
 import { acceptKey, bearerToken, headerText, type Wire } from './wire.ts'
 
 /** How another vendor speaks OpenAI's wire. */
@@ -51,7 +56,7 @@ export type OpenAiRoute = (engine: Engine, exchange: Exchange, body: Fields, dia
 const routes: Readonly<Record<string, OpenAiRoute>> = {
   'chat/completions': (engine, exchange, body, { name, refuse, dress }) => {
     const request = parseChatRequest(body)
-    exchange.describe(request.model, request.stream)
+    exchange.describe(request.model, request.stream, callerOf(body, request))
     engine.answer({
       exchange,
       wire: name,
@@ -65,7 +70,7 @@ const routes: Readonly<Record<string, OpenAiRoute>> = {
   },
   completions: (engine, exchange, body, { name, refuse, dress }) => {
     const request = parseCompletionsRequest(body)
-    exchange.describe(request.model, request.stream)
+    exchange.describe(request.model, request.stream, callerOf(body, request))
     engine.answer({
       exchange,
       wire: name,
@@ -78,6 +83,10 @@ const routes: Readonly<Record<string, OpenAiRoute>> = {
     })
   },
   embeddings: answerOpenAiEmbeddings,
+}
+
+function callerOf(body: Fields, { stream, includeUsage }: ChatRequest | CompletionsRequest): Caller {
+  return { user: userOf(body), hasUsage: !stream || includeUsage }
 }
 
 function listModels(engine: Engine, within: string): unknown {
