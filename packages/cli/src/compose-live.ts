@@ -14,6 +14,7 @@ import {
 import { createConfigMetrics, type Metrics } from '@inferq/telemetry'
 import { CommandError, exitCodes } from './exit-codes.ts'
 import { describeFaults, type LoadedConfig, readConfig } from './load-config.ts'
+import { createConfigSharing, readSharedConfig } from './node/shared-config.ts'
 import type { Settings, Variables } from './settings.ts'
 
 export interface ComposeLiveOptions {
@@ -30,8 +31,13 @@ export interface ComposeLiveOptions {
   readonly masterKey?: string
   /** What an option of the command says over the file. */
   readonly adjust?: (config: InferqConfig) => InferqConfig
-  /** On SIGHUP: tell the other processes too. */
+  /**
+   * This process speaks for all: on SIGHUP it tells the others too, and it leaves in Redis what workers without a file
+   * need.
+   */
   readonly tellOnHangup: boolean
+  /** There is no file here: what an ingress has left in Redis is the configuration. */
+  readonly fromShared?: boolean
   /** Somebody looked at standard error at the start: a hangup may mean that the terminal is gone. */
   readonly isTerminal: boolean
   readonly clock: Clock
@@ -59,20 +65,24 @@ export function composeLive(options: ComposeLiveOptions): ComposedLive {
   const redis = createRedis({ ...connection, role: 'command' })
   const subscriber = createRedis({ ...connection, role: 'subscriber' })
   const sealer = createSealer(settings.saltKey ?? loaded.config.masterKey ?? options.masterKey)
+  const keys = createRedisKeys(settings.namespace)
   const live = createLiveConfig({
     initial: adjust(loaded.config),
-    load(overlay): ConfigResult {
+    async load(overlay): Promise<ConfigResult> {
+      if (options.fromShared) return { kind: 'config', config: adjust(await readSharedConfig({ redis, keys, sealer })) }
       const { result } = readConfig({ file: configFile, variables, detected, overlay })
       return result.kind === 'config' ? { kind: 'config', config: adjust(result.config) } : result
     },
     redis,
     subscriber,
-    keys: createRedisKeys(settings.namespace),
+    keys,
     sealer,
     clock,
     log,
     ...(registry === undefined ? {} : { metrics: createConfigMetrics(registry) }),
   })
+
+  const sharing = options.tellOnHangup ? createConfigSharing({ live, redis, keys, sealer, clock, log }) : undefined
 
   const onHangup = (): void => {
     if (options.isTerminal && !isatty(2)) {
@@ -98,6 +108,7 @@ export function composeLive(options: ComposeLiveOptions): ComposedLive {
         await Promise.all(all.map((one) => whenRedisReady(one, { timeoutMs: connectTimeoutMs, clock })))
         await live.start()
         if (loaded.isProvisional) await insist(live)
+        await sharing?.start()
       } catch (thrown) {
         const deadline = createDeadline(clock, { timeoutMs: cleanUpMs, what: 'closing' })
         await live.stop(deadline)
@@ -107,6 +118,7 @@ export function composeLive(options: ComposeLiveOptions): ComposedLive {
       }
     },
     async stop(deadline) {
+      await sharing?.stop(deadline)
       await live.stop(deadline)
       await close()
     },

@@ -17,8 +17,6 @@ export interface MissingBackend {
   readonly reason: string
 }
 
-/** Whatever happens to listen at a usual port gets this long; a backend that was named gets longer. */
-const guessTimeoutMs = 300
 const namedTimeoutMs = 3_000
 const maxListBytes = 4 * 1024 * 1024
 
@@ -41,7 +39,7 @@ interface Place {
  * it costs a call abroad at every start, and the names of its models change by the week. Never throws.
  */
 export async function detectBackends(variables: Variables, usual: UsualPlaces = usualPlaces): Promise<Detection> {
-  const answers = await Promise.all(placesToLook(variables, usual).map(ask))
+  const answers = await Promise.all(placesToLook(variables, usual).map((place) => ask(place, usual.patienceMs)))
   return {
     found: [...answers.flatMap((answer) => ('models' in answer ? [answer] : [])), ...cloudsOf(variables)],
     missing: answers.flatMap((answer) => ('variable' in answer ? [answer] : [])),
@@ -52,8 +50,10 @@ export async function detectBackends(variables: Variables, usual: UsualPlaces = 
 export interface UsualPlaces {
   readonly ollama: string
   readonly vllm: string
+  /** Whatever happens to listen there gets this long; a backend that was named gets longer. */
+  readonly patienceMs: number
 }
-const usualPlaces: UsualPlaces = { ollama: ollamaBaseUrl, vllm: vllmBaseUrl }
+const usualPlaces: UsualPlaces = { ollama: ollamaBaseUrl, vllm: vllmBaseUrl, patienceMs: 300 }
 
 function placesToLook(variables: Variables, usual: UsualPlaces): Place[] {
   const environment = readEnvironment(variables)
@@ -88,10 +88,11 @@ function cloudsOf(variables: Variables): DetectedBackend[] {
 
 type Answer = DetectedBackend | MissingBackend | { readonly nothing: true }
 
-async function ask(place: Place): Promise<Answer> {
+async function ask(place: Place, patienceMs: number): Promise<Answer> {
   const { provider, baseUrl, variable } = place
   try {
-    const body = await fetchList(place)
+    const signal = AbortSignal.timeout(variable === undefined ? patienceMs : namedTimeoutMs)
+    const body = await fetchList({ ...place, signal })
     const models = provider === 'ollama' ? readTags(body) : readModels(body, provider === 'vllm' && !variable)
     if (models !== null && models.length > 0) return { provider, baseUrl, models }
     if (variable === undefined) return { nothing: true }
@@ -103,14 +104,37 @@ async function ask(place: Place): Promise<Answer> {
   }
 }
 
-async function fetchList({ provider, baseUrl, variable, apiKey }: Place): Promise<unknown> {
+/** A backend that answers, with a status that is no success. */
+export class AnswerStatusError extends Error {
+  readonly status: number
+
+  constructor(status: number) {
+    super(`it answers ${status}`)
+    this.name = 'AnswerStatusError'
+    this.status = status
+  }
+}
+
+export interface ListQuestion {
+  readonly provider: AskedProvider
+  readonly baseUrl: string
+  readonly apiKey: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** The models a backend lists; null when it answers in another shape. Throws when it does not answer. */
+export async function fetchModels(question: ListQuestion): Promise<readonly DetectedModel[] | null> {
+  const body = await fetchList(question)
+  return question.provider === 'ollama' ? readTags(body) : readModels(body, false)
+}
+
+async function fetchList({ provider, baseUrl, apiKey, signal }: ListQuestion): Promise<unknown> {
   const root = baseUrl.replace(/\/+$/, '')
   const url = provider === 'ollama' ? `${root.replace(/\/(v1|api)$/, '')}/api/tags` : `${withVersion(root)}/models`
-  const signal = AbortSignal.timeout(variable === undefined ? guessTimeoutMs : namedTimeoutMs)
   const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
   const response = await fetch(url, { signal, headers, redirect: 'error' })
   const text = await readText(response)
-  if (!response.ok) throw new Error(`it answers ${response.status}`)
+  if (!response.ok) throw new AnswerStatusError(response.status)
   try {
     return JSON.parse(text)
   } catch {
@@ -161,7 +185,8 @@ function property(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 }
 
-function describeFailure(thrown: unknown): string {
+/** In words, of what kept a backend from answering. */
+export function describeFailure(thrown: unknown): string {
   if (thrown instanceof DOMException && thrown.name === 'TimeoutError') return 'it does not answer'
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
   if (cause instanceof Error && 'code' in cause) return `it cannot be reached (${String(cause.code)})`

@@ -15,7 +15,7 @@ import type { Variables } from './settings.ts'
 export interface IngressClient {
   /** `value` is trusted to be what the contract says. */
   get<T>(path: string): Promise<T>
-  post<T>(path: string, body?: object): Promise<T>
+  post<T>(path: string, body?: object, headers?: Readonly<Record<string, string>>): Promise<T>
   /** The file is read as it is sent. */
   upload<T>(path: string, file: string, fields: Readonly<Record<string, string>>): Promise<T>
   download(path: string): Promise<Readable>
@@ -51,8 +51,12 @@ export function createIngressClient(options: {
 
   return {
     get: (path) => json(path, {}),
-    post: (path, body = {}) =>
-      json(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    post: (path, body = {}, headers = {}) =>
+      json(path, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
     async upload(path, file, fields) {
       const blob = await access(file, constants.R_OK)
         .then(() => openAsBlob(file))

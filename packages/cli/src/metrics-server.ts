@@ -3,11 +3,24 @@ import { createService, type Service } from '@inferq/runtime'
 import type { Metrics } from '@inferq/telemetry'
 import type { Settings } from './settings.ts'
 
+type MetricsPage = Pick<Metrics, 'render' | 'contentType'>
+
+/** One page of two registries that share no metric. */
+export function joinPages(first: MetricsPage, second: () => Promise<string>): MetricsPage {
+  return {
+    contentType: first.contentType,
+    async render() {
+      const pages = await Promise.all([first.render(), second()])
+      return pages.join('')
+    },
+  }
+}
+
 /**
  * `/metrics` for Prometheus and `/health/liveness` for a supervisor, on a port of their own (`INFERQ_METRICS_PORT`), for
  * services that serve no HTTP themselves. Nothing in it needs a key: keep the port inside.
  */
-export function createMetricsServer(settings: Pick<Settings, 'host' | 'metricsPort'>, metrics: Metrics): Service {
+export function createMetricsServer(settings: Pick<Settings, 'host' | 'metricsPort'>, metrics: MetricsPage): Service {
   const { host, metricsPort } = settings
   const server = createServer((request, response) => {
     if (request.url === '/health/liveness' || request.url === '/health/liveliness') {

@@ -1,8 +1,20 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
+import {
+  configOption,
+  examples,
+  headerPair,
+  hostOption,
+  keyOption,
+  portOption,
+  urlOption,
+  wholeNumber,
+} from './command-options.ts'
 import type { CommandContext } from './context.ts'
 import { exitCodes } from './exit-codes.ts'
 import { toCommandError } from './failures.ts'
+import { addJobCommands } from './job-commands.ts'
+import { addWorkerCommands } from './worker-commands.ts'
 
 /**
  * Runs `inferq` with these arguments and gives its exit code; never throws. The commands are loaded when asked for: a
@@ -54,19 +66,7 @@ function createProgram(context: CommandContext, end: (code: number) => void): Co
     )
     .action(async (options) => end(await (await import('./commands/ingress.ts')).runIngress(options, context)))
 
-  program
-    .command('worker')
-    .description('Run one worker. Needs REDIS_URL and reaches its backends; no Postgres.')
-    .addOption(configOption())
-    .option('--classes <names>', 'classes to serve, separated by commas (default: all)', nameList)
-    .option('--gpu <name>', 'the GPU it is pinned to, as others shall see it')
-    .option(
-      '--drain <seconds>',
-      'time for running jobs at a stop (default: from the configuration)',
-      wholeNumber(0, 86_400),
-    )
-    .addHelpText('after', examples('REDIS_URL=redis://redis:6379 inferq worker --classes llama3.1'))
-    .action(async (options) => end(await (await import('./commands/worker.ts')).runWorker(options, context)))
+  addWorkerCommands(program, context, end)
 
   program
     .command('controller')
@@ -85,6 +85,7 @@ function createProgram(context: CommandContext, end: (code: number) => void): Co
   addConfigCommands(program, context, end)
   addRouteCommands(program, context, end)
   addBatchCommands(program, context, end)
+  addJobCommands(program, context, end)
 
   program
     .command('simulator', { hidden: true })
@@ -207,47 +208,3 @@ const upVariables = `Environment:
   INFERQ_SALT_KEY                      seals models added at run time (default: the master key)
   INFERQ_DATA_DIR                      where data is kept (default .inferq)
 `
-
-function examples(...lines: readonly string[]): string {
-  return ['', lines.length === 1 ? 'Example:' : 'Examples:', ...lines.map((line) => `  $ ${line}`), ''].join('\n')
-}
-
-function portOption(): Option {
-  return new Option('--port <port>', 'port to listen on (default: 4000, or PORT)').argParser(wholeNumber(0, 65_535))
-}
-
-function hostOption(): Option {
-  return new Option('--host <address>', 'address to listen on (default: 127.0.0.1, or INFERQ_HOST)')
-}
-
-function configOption(): Option {
-  return new Option('--config <file>', 'configuration (default: inferq.yaml if there is one, or INFERQ_CONFIG)')
-}
-
-function urlOption(): Option {
-  return new Option('--url <url>', 'the ingress to ask (default: http://127.0.0.1:4000, or INFERQ_HOST and PORT)')
-}
-
-function keyOption(): Option {
-  return new Option('--key <key>', 'the API key to ask with (default: INFERQ_MASTER_KEY, or the development key)')
-}
-
-function headerPair(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
-  const [, name, value] = /^([\w-]+)[=:]\s*(.*)$/.exec(text) ?? []
-  if (name === undefined || value === undefined) throw new InvalidArgumentError('expected name=value')
-  return { ...before, [name.toLowerCase()]: value }
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
-    if (number >= min && number <= max) return number
-    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}`)
-  }
-}
-
-function nameList(text: string): string[] {
-  const names = text.split(',').map((name) => name.trim())
-  if (names.every((name) => name !== '')) return names
-  throw new InvalidArgumentError('expected names separated by commas')
-}

@@ -8,10 +8,19 @@ import { toCommandError } from './failures.ts'
  */
 export async function runServices(
   group: ServiceGroup,
-  options: { readonly log: Log; readonly context: CommandContext; readonly onStarted: () => void },
+  options: {
+    readonly log: Log
+    readonly context: CommandContext
+    readonly onStarted: () => void
+    /** Aborted by a part that finds later that it cannot go on; its reason is told like a start that failed. */
+    readonly stopOn?: AbortSignal
+  },
 ): Promise<number> {
-  const { log, context, onStarted } = options
+  const { log, context, onStarted, stopOn } = options
   let failure: unknown
+  stopOn?.addEventListener('abort', () => {
+    failure ??= stopOn.reason
+  })
   const watched = createService({
     name: group.name,
     async start() {
@@ -24,7 +33,8 @@ export async function runServices(
     },
     stop() {},
   })
-  const code = await runUntilSignal({ ...group, start: () => watched.start() }, { log, exit: context.exit, onStarted })
+  const run = { log, exit: context.exit, onStarted, ...(stopOn === undefined ? {} : { stopOn }) }
+  const code = await runUntilSignal({ ...group, start: () => watched.start() }, run)
   if (failure === undefined) return code
   const { message, mend, exitCode } = toCommandError(failure)
   context.err(`inferq: ${message}\n${mend === undefined ? '' : `→ ${mend}\n`}`)

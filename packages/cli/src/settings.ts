@@ -25,6 +25,9 @@ export interface Settings {
   readonly publicUrl: string | undefined
   /** A proxy stands before the ingress: `x-forwarded-*` is believed. */
   readonly trustProxy: boolean
+  /** How long a stopping ingress stays open for balancers that ask for its readiness, and what it gives its clients then. */
+  readonly stopDelaySeconds: number
+  readonly stopTimeoutSeconds: number
   /** Where a service shows its metrics and that it lives; nowhere when not set. */
   readonly metricsPort: number | undefined
   readonly configFile: string | undefined
@@ -45,6 +48,8 @@ const schema = {
   port: integerVariable('PORT', { min: 0, max: 65_535, default: 4000 }),
   publicUrl: urlVariable('INFERQ_PUBLIC_URL', { protocols: ['http:', 'https:'], default: undefined }),
   trustProxy: flagVariable('INFERQ_TRUST_PROXY', { default: false }),
+  stopDelaySeconds: integerVariable('INFERQ_STOP_DELAY_S', { min: 0, max: 3_600, default: 5 }),
+  stopTimeoutSeconds: integerVariable('INFERQ_STOP_TIMEOUT_S', { min: 1, max: 86_400, default: 30 }),
   metricsPort: integerVariable('INFERQ_METRICS_PORT', { min: 1, max: 65_535, default: undefined }),
   ownConfig: textVariable('INFERQ_CONFIG', { default: undefined }),
   pathConfig: textVariable('CONFIG_FILE_PATH', { default: undefined }),

@@ -35,6 +35,8 @@ async function stranger(status: number, body: string): Promise<string> {
 }
 
 /** An address that refuses: a port that nobody is given by chance, and that fetch does not refuse by itself. */
+/** On a busy machine even this process may be late with an answer. */
+const patienceMs = 10_000
 const nobody = 'http://127.0.0.1:2'
 
 describe('detection', () => {
@@ -43,7 +45,7 @@ describe('detection', () => {
     const vllm = await stranger(200, '{"object":"list","data":[{"id":"qwen","owned_by":"vllm","max_model_len":8192}]}')
     const openai = await simulator(['gpt'], 'sk-test')
     const variables = { OPENAI_API_KEY: 'sk-test', OPENAI_BASE_URL: `${openai.url}/v1` }
-    const detection = await detectBackends(variables, { ollama: ollama.url, vllm })
+    const detection = await detectBackends(variables, { ollama: ollama.url, vllm, patienceMs })
     expect(detection.missing).toEqual([])
     expect(detection.found.map(({ provider, models }) => [provider, models.map((model) => model.name)])).toEqual([
       ['ollama', ['llama:latest', 'embed:latest']],
@@ -53,7 +55,7 @@ describe('detection', () => {
   })
 
   it('finds nothing, quickly and without a word, where nobody listens', async () => {
-    const detection = await detectBackends({}, { ollama: nobody, vllm: nobody })
+    const detection = await detectBackends({}, { ollama: nobody, vllm: nobody, patienceMs })
     expect(detection).toEqual({ found: [], missing: [] })
   })
 
@@ -65,12 +67,12 @@ describe('detection', () => {
     ['an error', 500, '{}'],
   ])('does not take %s on the usual port for a backend', async (_, status, body) => {
     const url = await stranger(status, body)
-    expect(await detectBackends({}, { ollama: url, vllm: url })).toEqual({ found: [], missing: [] })
+    expect(await detectBackends({}, { ollama: url, vllm: url, patienceMs })).toEqual({ found: [], missing: [] })
   })
 
   it('takes any OpenAI-compatible server that VLLM_BASE_URL names', async () => {
     const url = await stranger(200, '{"data":[{"id":"m","owned_by":"somebody","max_model_len":4096}]}')
-    const { found } = await detectBackends({ VLLM_BASE_URL: url }, { ollama: nobody, vllm: nobody })
+    const { found } = await detectBackends({ VLLM_BASE_URL: url }, { ollama: nobody, vllm: nobody, patienceMs })
     expect(found).toEqual([{ provider: 'vllm', baseUrl: url, models: [{ name: 'm', contextWindow: 4096 }] }])
   })
 
@@ -83,7 +85,7 @@ describe('detection', () => {
       OPENAI_API_KEY: 'sk-wrong',
       OPENAI_BASE_URL: refusing,
     }
-    const { found, missing } = await detectBackends(variables, { ollama: nobody, vllm: nobody })
+    const { found, missing } = await detectBackends(variables, { ollama: nobody, vllm: nobody, patienceMs })
     expect(found).toEqual([])
     expect(missing.map(({ variable, reason }) => [variable, reason])).toEqual([
       ['OLLAMA_BASE_URL', 'it cannot be reached (ECONNREFUSED)'],
@@ -102,7 +104,7 @@ describe('detection', () => {
       GROQ_API_BASE: 'http://127.0.0.1:2/groq',
       MISTRAL_API_KEY: '',
     }
-    const { found, missing } = await detectBackends(variables, { ollama: nobody, vllm: nobody })
+    const { found, missing } = await detectBackends(variables, { ollama: nobody, vllm: nobody, patienceMs })
     expect(missing).toEqual([])
     expect(found.map(({ provider, models }) => [provider, models])).toEqual(
       ['anthropic', 'gemini', 'together_ai', 'groq'].map((provider) => [
@@ -120,7 +122,10 @@ describe('detection', () => {
   })
 
   it('survives a base URL that is none', async () => {
-    const { missing } = await detectBackends({ OLLAMA_BASE_URL: 'gpu:11434' }, { ollama: nobody, vllm: nobody })
+    const { missing } = await detectBackends(
+      { OLLAMA_BASE_URL: 'gpu:11434' },
+      { ollama: nobody, vllm: nobody, patienceMs },
+    )
     expect(missing).toHaveLength(1)
   })
 })

@@ -40,14 +40,22 @@ describe('the command', () => {
     expect(await run('--version')).toEqual({ code: 0, out: '0.1.0\n', err: '' })
   })
 
-  it.each([[['upp']], [['up', '--portt', '1']], [['up', '--workers', '0']], [['worker', '--classes', ',']], [[]]])(
-    'refuses %j as wrong use, on standard error',
-    async (args) => {
-      const { code, out, err } = await run(...args)
-      expect({ code, out }).toEqual({ code: 64, out: '' })
-      expect(err).not.toBe('')
-    },
-  )
+  it.each([
+    [['upp']],
+    [['up', '--portt', '1']],
+    [['up', '--workers', '0']],
+    [['worker', '--classes', ',']],
+    [['jobs', 'list', '--since', 'yesterday']],
+    [['jobs', 'list', '--status', 'dead']],
+    [['jobs', 'retry']],
+    [['jobs', 'retry', 'job_1', '--failed']],
+    [['jobs', 'cancel']],
+    [[]],
+  ])('refuses %j as wrong use, on standard error', async (args) => {
+    const { code, out, err } = await run(...args)
+    expect({ code, out }).toEqual({ code: 64, out: '' })
+    expect(err).not.toBe('')
+  })
 })
 
 describe('the configuration of a command', () => {

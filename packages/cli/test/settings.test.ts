@@ -21,6 +21,8 @@ describe('settings', () => {
       host: '127.0.0.1',
       port: 4000,
       publicUrl: undefined,
+      stopDelaySeconds: 5,
+      stopTimeoutSeconds: 30,
       trustProxy: false,
       configFile: undefined,
       namespace: undefined,

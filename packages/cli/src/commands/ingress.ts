@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { composeIngress } from '@inferq/ingress'
+import { composeIngress, databaseAnswerWithinMs } from '@inferq/ingress'
 import { createService, createServiceGroup, createSystemClock, reportReady } from '@inferq/runtime'
 import { createStore } from '@inferq/store'
 import { createMetrics } from '@inferq/telemetry'
@@ -19,6 +19,9 @@ export interface IngressCommandOptions {
   readonly config?: string
 }
 
+/** What closing everything takes after the last client has left. */
+const closeMs = 5_000
+
 /** One ingress until it is told to stop. The database has to be migrated before. */
 export async function runIngress(options: IngressCommandOptions, context: CommandContext): Promise<number> {
   const { variables, isTerminal } = context
@@ -32,9 +35,11 @@ export async function runIngress(options: IngressCommandOptions, context: Comman
   const masterKey = resolveMasterKey(loaded.config, host, resolve(settings.dataDir))
   await checkPort(host, port)
 
+  const stopDelayMs = settings.stopDelaySeconds * 1000
+  const stopTimeoutMs = settings.stopTimeoutSeconds * 1000
   const clock = createSystemClock()
   const log = createServiceLogger('ingress', settings)
-  const store = createStore({ url: databaseUrl, log })
+  const store = createStore({ url: databaseUrl, log, answerWithinMs: databaseAnswerWithinMs })
   const metrics = createMetrics()
   const { live, sealer } = composeLive({
     ...{ loaded, configFile, variables, detected: loaded.detected, redisUrl, settings, clock, log, registry: metrics },
@@ -51,13 +56,15 @@ export async function runIngress(options: IngressCommandOptions, context: Comman
       clock,
       log,
       metrics,
-      options: ingressOptionsOf(settings),
+      options: { ...ingressOptionsOf(settings), stopDelayMs },
+      stopTimeoutMs,
       ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
       ...(masterKey.kind === 'development' ? { masterKey: masterKey.value } : {}),
     }),
   )
   const records = createService({ name: 'store', start: () => store.ping(), stop: () => store.close() })
-  const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs: 35_000 }, [
+  const wholeStopMs = stopDelayMs + stopTimeoutMs + closeMs
+  const group = createServiceGroup({ log, clock, name: 'ingress', stopTimeoutMs: wholeStopMs }, [
     createMetricsServer(settings, metrics),
     records,
     live,

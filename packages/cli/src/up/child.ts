@@ -15,7 +15,8 @@ export interface ChildCommand {
   readonly signal: AbortSignal
 }
 
-const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+/** What `inferq` runs. */
+export const inferqMain = fileURLToPath(new URL('../main.ts', import.meta.url))
 const readyTimeoutMs = 30_000
 /** A child whose parent was killed: what it serves is gone with the parent's Redis. */
 const orphanGraceSeconds = 3
@@ -25,7 +26,7 @@ export function spawnCommand(command: ChildCommand): Promise<Child & { readonly 
   const { name, args, variables, log, clock, destination, signal } = command
   return spawnNodeChild({
     name,
-    main,
+    main: inferqMain,
     args,
     execArgv: process.execArgv.filter((flag) => !flag.startsWith('--inspect')),
     env: { ...variables },

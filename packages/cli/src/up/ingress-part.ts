@@ -47,12 +47,12 @@ export function createIngressPart(options: IngressPartOptions): IngressPart {
   const service = createService({
     name: 'ingress',
     async start() {
-      const [{ composeIngress }, { createStore }, needs] = await Promise.all([
+      const [{ composeIngress, databaseAnswerWithinMs }, { createStore }, needs] = await Promise.all([
         import('@inferq/ingress'),
         import('@inferq/store'),
         options.needs(),
       ])
-      store = createStore({ url: needs.databaseUrl, log })
+      store = createStore({ url: needs.databaseUrl, log, answerWithinMs: databaseAnswerWithinMs })
       ingress = composeIngress({
         live: needs.live,
         sealer: needs.sealer,
