@@ -1,7 +1,7 @@
 // From a fresh clone to a running command: brings Node and pnpm where the machine's own are too old or missing,
 // installs the dependencies when they changed, then hands over.
 //
-//   node scripts/boot.mjs start|inferq|test|bench|check [arguments…]
+//   node scripts/boot.mjs start|inferq|test|bench|chaos|check [arguments…]
 //   node scripts/boot.mjs exec <command> [arguments…]     any command, with the toolchain first on PATH
 //   node scripts/boot.mjs install                         prepare only
 //
@@ -25,6 +25,7 @@ const entryPoints = new Map([
   ['test', { script: 'scripts/gate.ts', args: [], flags: [] }],
   ['check', { script: 'scripts/gate.ts', args: ['--checks-only'], flags: [] }],
   ['bench', { script: 'test/bench/main.ts', args: [], flags: [] }],
+  ['chaos', { script: 'test/chaos/main.ts', args: [], flags: [] }],
 ])
 
 async function main() {

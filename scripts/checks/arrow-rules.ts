@@ -6,7 +6,7 @@ export const levels: readonly (readonly string[])[] = [
   ['catalog'],
   ['config'],
   ['routing', 'telemetry', 'runtime'],
-  ['admission', 'cache', 'files', 'health', 'liveconfig', 'providers', 'queue', 'store', 'tokenlog', 'webhooks'],
+  ['admission', 'cache', 'files', 'health', 'liveconfig', 'providers', 'queue', 'shares', 'store', 'tokenlog', 'webhooks'],
   ['ingress', 'worker', 'controller', 'console'],
   ['cli'],
 ]

@@ -55,9 +55,19 @@ async function execute(command: Command): Promise<number> {
       process.stdout.write(`${benchValidation()}\n`)
       return 0
     }
+    case 'durability': {
+      const { benchDurability } = await import('./durability.ts')
+      process.stdout.write(`${await benchDurability(command, workplace)}\n`)
+      return 0
+    }
     case 'batch': {
       const { benchBatch } = await import('./batch.ts')
       process.stdout.write(`${await benchBatch(workplace)}\n`)
+      return 0
+    }
+    case 'fleet': {
+      const { benchFleet } = await import('./fleet/bench-fleet.ts')
+      process.stdout.write(`${benchFleet(command, workplace)}\n`)
       return 0
     }
     case 'load': {

@@ -20,9 +20,21 @@ export type Command =
       readonly seconds: number
     }
   | { readonly kind: 'profile'; readonly cell: string; readonly seconds: number; readonly out: string | undefined }
+  | { readonly kind: 'durability'; readonly rounds: number; readonly seconds: number }
   | { readonly kind: 'routing' }
   | { readonly kind: 'validation' }
   | { readonly kind: 'batch' }
+  | {
+      readonly kind: 'fleet'
+      readonly gpus: number
+      readonly tenants: number
+      readonly jobs: number
+      readonly loads: readonly number[]
+      readonly seed: number
+      /** Arrivals from a file instead of the seed. */
+      readonly trace: string | undefined
+      readonly out: string | undefined
+    }
   | { readonly kind: 'load' }
   | { readonly kind: 'pass-through'; readonly port: number; readonly upstreamUrl: string }
   | { readonly kind: 'help' }
@@ -40,7 +52,13 @@ npm run bench -- profile                    where ingress and worker spend their
   --seconds 8 --cell c128 --out FOLDER
 npm run bench -- routing                    what a routing decision takes: 1,000 deployments, 100 rules
 npm run bench -- validation                 what it takes to read and check a request's body
+npm run bench -- durability                 submits committed and outcomes recorded a second, on PostgreSQL
+  --rounds 3 --seconds 8
 npm run bench -- batch                      50,000 lines: until they run, memory, and what they do to others
+npm run bench -- fleet                      policies compared on simulated GPUs, in virtual time
+  --gpus 100 --tenants 50 --jobs 300000 --load 0.9,1.3 --seed 1
+  --trace FILE                              arrivals from a file, a JSON object a line, on --gpus
+  --out FILE                                the report as Markdown
 `
 
 /** Throws, with what is wrong, for arguments it cannot use. */
@@ -55,8 +73,14 @@ export function parseCommand(args: readonly string[]): Command {
       out: { type: 'string' },
       'database-url': { type: 'string' },
       base: { type: 'string' },
-      rounds: { type: 'string', default: '6' },
+      rounds: { type: 'string' },
       seconds: { type: 'string' },
+      gpus: { type: 'string' },
+      tenants: { type: 'string' },
+      jobs: { type: 'string' },
+      load: { type: 'string', multiple: true, default: [] },
+      seed: { type: 'string' },
+      trace: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -80,7 +104,7 @@ export function parseCommand(args: readonly string[]): Command {
         kind,
         base: required(values.base, '--base'),
         cell: cells[0] ?? 'c128',
-        rounds: parseNumber(values.rounds, '--rounds'),
+        rounds: parseNumber(values.rounds ?? '6', '--rounds'),
         seconds: parseNumber(values.seconds ?? '3', '--seconds'),
       }
     case 'profile':
@@ -90,6 +114,25 @@ export function parseCommand(args: readonly string[]): Command {
         seconds: parseNumber(values.seconds ?? '8', '--seconds'),
         out: values.out,
       }
+    case 'durability':
+      return {
+        kind,
+        rounds: parseNumber(values.rounds ?? '3', '--rounds'),
+        seconds: parseNumber(values.seconds ?? '8', '--seconds'),
+      }
+    case 'fleet': {
+      const loads = split(values.load).map((load) => parseNumber(load, '--load'))
+      return {
+        kind,
+        gpus: parseCount(values.gpus ?? '100', '--gpus'),
+        tenants: parseCount(values.tenants ?? '50', '--tenants'),
+        jobs: parseCount(values.jobs ?? '300000', '--jobs'),
+        loads: loads.length > 0 ? loads : [0.9, 1.3],
+        seed: parseCount(values.seed ?? '1', '--seed'),
+        trace: values.trace,
+        out: values.out,
+      }
+    }
     case 'routing':
     case 'validation':
     case 'batch':
@@ -116,6 +159,12 @@ function parseNumber(text: string, what: string): number {
   const number = Number(text)
   if (text !== '' && number > 0 && number <= 65_535) return number
   throw new Error(`${what} must be a number above 0`)
+}
+
+function parseCount(text: string, what: string): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number > 0 && number <= 10_000_000) return number
+  throw new Error(`${what} must be a whole number above 0, at most 10,000,000`)
 }
 
 function required(value: string | undefined, what: string): string {

@@ -161,5 +161,7 @@ test('names the commands it knows when given another', async () => {
   const root = checkout('')
   const started = boot(root, ['strat'])
   expect(await started.closed).toEqual([1, null])
-  expect(started.output()).toContain('unknown command "strat"; one of start, inferq, test, check, bench, exec, install')
+  expect(started.output()).toContain(
+    'unknown command "strat"; one of start, inferq, test, check, bench, chaos, exec, install',
+  )
 })

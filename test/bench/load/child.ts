@@ -3,6 +3,7 @@ import { runConcurrentStreams } from './concurrent-streams.ts'
 import { runPaired } from './paired.ts'
 import type { LoadReply, LoadResults, LoadTask } from './protocol.ts'
 import { type IdleReaders, openReaders, submitJobs } from './readers.ts'
+import { runSubmitLoop } from './submit-loop.ts'
 
 /**
  * The load generator: a process of its own, so that what it uses is not taken for the harness's or a target's.
@@ -19,6 +20,8 @@ export function runLoadChild(): void {
         return runPaired(task)
       case 'concurrent-streams':
         return runConcurrentStreams(task)
+      case 'submit-loop':
+        return runSubmitLoop(task)
       case 'submit-jobs':
         return submitJobs(task)
       case 'open-readers':

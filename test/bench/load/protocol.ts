@@ -43,6 +43,13 @@ export type LoadTask =
       /** How long one stream takes, about: the starts are spread over it. */
       readonly streamMs: number
     }
+  | {
+      readonly kind: 'submit-loop'
+      readonly endpoint: Endpoint
+      readonly model: string
+      readonly connections: number
+      readonly durationMs: number
+    }
   | { readonly kind: 'submit-jobs'; readonly endpoint: Endpoint; readonly model: string; readonly count: number }
   | { readonly kind: 'open-readers'; readonly endpoint: Endpoint; readonly jobIds: readonly string[] }
   | { readonly kind: 'close-readers' }
@@ -71,6 +78,13 @@ export interface LoadResults {
     readonly faults: Faults
     /** The most that ran at once. */
     readonly most: number
+  }
+  readonly 'submit-loop': {
+    readonly completed: number
+    readonly elapsedMs: number
+    readonly p50Ms: number
+    readonly p99Ms: number
+    readonly faults: Faults
   }
   readonly 'submit-jobs': { readonly jobIds: readonly string[]; readonly faults: Faults }
   readonly 'open-readers': { readonly open: number; readonly faults: Faults }

@@ -30,6 +30,8 @@ describe('the command line', () => {
       seconds: 3,
     })
     expect(parseCommand(['profile', '--cell', 'stream-c32'])).toMatchObject({ kind: 'profile', cell: 'stream-c32' })
+    expect(parseCommand(['durability'])).toEqual({ kind: 'durability', rounds: 3, seconds: 8 })
+    expect(parseCommand(['durability', '--rounds', '1', '--seconds', '2'])).toMatchObject({ rounds: 1, seconds: 2 })
     expect(parseCommand(['routing'])).toEqual({ kind: 'routing' })
     expect(parseCommand(['validation'])).toEqual({ kind: 'validation' })
   })
