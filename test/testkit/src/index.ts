@@ -1,6 +1,7 @@
 export { freePort } from './free-port.ts'
 export { createJobSpec } from './job-spec.ts'
 export { createTestLiveConfig, type TestLiveConfig } from './live-config.ts'
+export { type OwnRedis, startOwnRedis } from './own-redis.ts'
 export { createTestRedis, type TestRedis } from './redis.ts'
 export { createSseReader, type SseEvent, type SseReader } from './sse-reader.ts'
 export { until } from './until.ts'
