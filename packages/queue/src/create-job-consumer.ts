@@ -229,5 +229,8 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     get inFlight() {
       return running.size
     },
+    get runningJobs() {
+      return [...running.keys()]
+    },
   }
 }

@@ -78,6 +78,8 @@ export interface JobConsumer extends Service {
   /** Changes how many jobs run at once, from now on; running ones are left alone. */
   resize(concurrency: number): void
   readonly inFlight: number
+  /** Their ids. */
+  readonly runningJobs: readonly string[]
 }
 
 /** A worker as others see it. */

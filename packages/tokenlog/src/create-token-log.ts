@@ -78,6 +78,14 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
   const record = async (jobId: string): Promise<JobRecord | null> =>
     parseJobRecord(await redis.hgetall(keys.job(jobId)).catch(toUnavailable))
 
+  const fieldOfEach = async (jobIds: readonly string[], field: string): Promise<readonly (string | null)[]> => {
+    if (jobIds.length === 0) return []
+    const pipeline = redis.pipeline()
+    for (const jobId of jobIds) pipeline.hget(keys.job(jobId), field)
+    const replies = (await pipeline.exec().catch(toUnavailable)) ?? []
+    return replies.map(([failure, value]) => (failure ? toUnavailable(failure) : ((value as string | null) ?? null)))
+  }
+
   return {
     async open(spec, watcher = '', losses = 0) {
       const queued: QueuedPayload = { class: spec.candidates[0]?.class ?? '', at: spec.createdAt }
@@ -180,13 +188,11 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
     record,
 
     async statuses(jobIds) {
-      if (jobIds.length === 0) return []
-      const pipeline = redis.pipeline()
-      for (const jobId of jobIds) pipeline.hget(keys.job(jobId), 'status')
-      const replies = (await pipeline.exec().catch(toUnavailable)) ?? []
-      return replies.map(([failure, status]) =>
-        failure ? toUnavailable(failure) : ((status as JobStatus | null) ?? null),
-      )
+      return (await fieldOfEach(jobIds, 'status')) as readonly (JobStatus | null)[]
+    },
+
+    async cancelRequests(jobIds) {
+      return (await fieldOfEach(jobIds, 'cancel')).map((mark) => mark !== null)
     },
 
     async deserted(jobIds) {

@@ -68,6 +68,8 @@ export interface TokenLog {
   record(jobId: string): Promise<JobRecord | null>
   /** Live status of many jobs at once (null: not held), in the order asked. */
   statuses(jobIds: readonly string[]): Promise<readonly (JobStatus | null)[]>
+  /** Whether each job is marked as to be cancelled. */
+  cancelRequests(jobIds: readonly string[]): Promise<readonly boolean[]>
   /**
    * For each job the ingresses that watch it when none of them is subscribed (any more); empty when one is, when nobody
    * ever watched it, or when Redis does not hold it.

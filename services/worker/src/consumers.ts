@@ -9,6 +9,8 @@ export interface Consumers {
   /** Aborts the running attempt of a job, if it runs here. */
   abort(jobId: string, reason: Error): void
   abortAll(reason: Error): void
+  /** Jobs that run here. */
+  running(): readonly string[]
   quiet(): Promise<void>
   stop(deadline: Deadline): Promise<void>
   /** Classes served, with what runs and what may. */
@@ -53,6 +55,7 @@ export function createConsumers({ classes, create }: ConsumersOptions): Consumer
     abortAll(reason) {
       for (const consumer of all()) consumer.abortAll(reason)
     },
+    running: () => all().flatMap((consumer) => consumer.runningJobs),
     async quiet() {
       quieted = true
       await Promise.all(all().map((consumer) => consumer.quiet()))

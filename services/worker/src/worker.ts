@@ -18,6 +18,7 @@ import { createAttemptReport } from './attempt-report.ts'
 import { createBackgroundChecks } from './background-checks.ts'
 import { createConsumers } from './consumers.ts'
 import { createDesertedJobs } from './deserted-jobs.ts'
+import { createMissedCancellations } from './missed-cancellations.ts'
 import { createAttemptRunner } from './run-attempt.ts'
 import { createJobRunner } from './run-job.ts'
 import { CancelledError, DrainingError } from './stop-reasons.ts'
@@ -118,6 +119,12 @@ export function createWorker(options: WorkerOptions): Service {
     onCancel: (jobId) => consumers.abort(jobId, new CancelledError('the job was cancelled')),
   })
 
+  const missedCancellations = createMissedCancellations({
+    ...{ tokenLog, clock, log },
+    running: () => consumers.running(),
+    onMissed: (jobId) => consumers.abort(jobId, new CancelledError('the job was cancelled')),
+  })
+
   const registry = createWorkerRegistry({ redis, keys })
   const heartbeat = createPeriodicService({
     name: 'heartbeat',
@@ -174,6 +181,7 @@ export function createWorker(options: WorkerOptions): Service {
       forgetChanges = live.onChange(adopt)
       await heartbeat.start()
       await deserted.service.start()
+      await missedCancellations.start()
       await checks.start()
       log.info({ workerId, classes: consumers.state().map((entry) => entry.class), gpu }, 'worker-started')
     },
@@ -187,6 +195,7 @@ export function createWorker(options: WorkerOptions): Service {
       consumers.abortAll(new DrainingError('the worker is stopping'))
       await idle(reserveMs / 2)
       await consumers.stop(deadline)
+      await missedCancellations.stop(deadline)
       await deserted.service.stop(deadline)
       await heartbeat.stop(deadline)
       await registry.leave(workerId).catch((): void => {})

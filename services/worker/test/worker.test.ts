@@ -193,6 +193,17 @@ describe('the end from outside', () => {
     await until(() => bench.simulator.stats().models['chat']?.aborted === 1)
   })
 
+  it('cancels a running job though it was away when that was told', async () => {
+    bench.simulator.script('chat', slow)
+    await bench.startWorker()
+    const spec = await bench.submit()
+    await until(async () => ((await bench.tokenLog.read(spec.id, null)) ?? []).length > 3)
+    // Marked, and nobody told.
+    await bench.tokenLog.requestCancel(spec.id)
+    expect((await bench.end(spec.id)).status).toBe('cancelled')
+    await until(() => bench.simulator.stats().models['chat']?.aborted === 1)
+  })
+
   it('does not start a job that was cancelled while it waited', async () => {
     const spec = await bench.submit()
     await bench.cancel(spec.id)
