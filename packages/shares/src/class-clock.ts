@@ -9,7 +9,8 @@ import type { Tier } from '@inferq/contracts'
  * and has neither credit nor debt. Smaller tags go first.
  *
  * Lower tiers have a smaller share, and stand a **lag** behind their tag: what comes in a higher tier within that lag goes
- * first, however much it is; what has waited longer has its share, so nobody starves.
+ * first, however much it is; what has waited longer has its share, so nobody starves. The lag of a tier never changes: else a
+ * flood that came when it was short would stand before whoever comes later.
  */
 export interface ClassClock {
   /** Where a job stands, and charges its flow for it. `tag` goes with the job, for `started`. */
@@ -51,26 +52,18 @@ export interface FlowReport {
 
 export interface SharedClock {
   readonly clock: number
-  /** How fast it goes, a second. */
-  readonly rate: number
   /** Ends of the flows that were reported. */
   readonly ends: ReadonlyMap<string, number>
 }
 
 /** What a token costs a flow of a tier: a default flow has four times the share of a flex one, a priority one sixteen times. */
 const chargeOfTier: Readonly<Record<Tier, number>> = { priority: 1, default: 4, flex: 16 }
-/** Seconds of the clock, and at least so much of it (while its rate is not known). */
-const lagOfTier: Readonly<Record<Tier, { readonly seconds: number; readonly atLeast: number }>> = {
-  priority: { seconds: 0, atLeast: 0 },
-  default: { seconds: 10, atLeast: 4_000 },
-  flex: { seconds: 60, atLeast: 64_000 },
-}
+/** Of the clock: what one flow of tier `priority` may be served in the meantime, in tokens by weight. */
+const lagOfTier: Readonly<Record<Tier, number>> = { priority: 0, default: 4_000, flex: 64_000 }
 
 interface Flow {
   /** Of the tags given out: where the next job stands at the earliest. */
   end: number
-  /** Its jobs never overtake one another, though the lag changes. */
-  lastAt: number
   unsent: FlowReport | undefined
   sending: FlowReport | undefined
 }
@@ -78,14 +71,13 @@ interface Flow {
 export function createClassClock(): ClassClock {
   const flows = new Map<string, Flow>()
   let clock = 0
-  let rate = 0
   let unsentClock = false
   let sendingClock = false
 
   const flowOf = (name: string): Flow => {
     let flow = flows.get(name)
     if (flow === undefined) {
-      flow = { end: 0, lastAt: 0, unsent: undefined, sending: undefined }
+      flow = { end: 0, unsent: undefined, sending: undefined }
       flows.set(name, flow)
     }
     return flow
@@ -96,12 +88,9 @@ export function createClassClock(): ClassClock {
       const flow = flowOf(flowName(demand))
       const charge = chargeOf(demand, demand.tokens)
       const tag = Math.max(clock, flow.end)
-      const isBack = flow.end < clock
-      flow.unsent = add(flow.unsent, { floor: isBack ? clock : null, charge })
+      flow.unsent = add(flow.unsent, { floor: flow.end < clock ? clock : null, charge })
       flow.end = tag + charge
-      const { seconds, atLeast } = lagOfTier[demand.tier]
-      flow.lastAt = Math.max(isBack ? 0 : flow.lastAt, tag + Math.max(atLeast, seconds * rate))
-      return { tag, at: flow.lastAt }
+      return { tag, at: tag + lagOfTier[demand.tier] }
     },
     started(tag) {
       if (tag <= clock) return
@@ -130,7 +119,6 @@ export function createClassClock(): ClassClock {
     },
     sent(known) {
       clock = Math.max(clock, known.clock)
-      rate = known.rate
       sendingClock = false
       for (const [name, flow] of flows) {
         flow.sending = undefined

@@ -62,8 +62,8 @@ export function createShares({ redis, keys, clock, log, everyMs = 100 }: SharesO
         ...[keys.shares(modelClass), report?.clock ?? 0, forgets ? 1 : 0, ended.jobs, ended.seconds],
         ...flows.flatMap(([name, { floor, charge }]) => [name, floor ?? '', charge]),
       )
-      const [shared = 0, rate = 0, base = 0, meanSeconds = 0, ...ends] = (reply as readonly string[]).map(Number)
-      state.clock.sent({ clock: shared, rate, ends: new Map(flows.map(([name], place) => [name, ends[place] ?? 0])) })
+      const [shared = 0, base = 0, meanSeconds = 0, ...ends] = (reply as readonly string[]).map(Number)
+      state.clock.sent({ clock: shared, ends: new Map(flows.map(([name], place) => [name, ends[place] ?? 0])) })
       state.base = base
       state.meanSeconds = meanSeconds > 0 ? meanSeconds : null
     } catch (cause) {

@@ -1,4 +1,4 @@
-export { createClassClock, type Demand } from './class-clock.ts'
+export { type ClassClock, createClassClock, type Demand } from './class-clock.ts'
 export { createShares, type SharesOptions } from './create-shares.ts'
 export { baseFor, lastPlace, movedPlace, placeOf } from './places.ts'
 export type { Place, Shares } from './shares.ts'

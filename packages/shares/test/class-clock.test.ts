@@ -101,23 +101,6 @@ describe('a tenant', () => {
     const places = order.flatMap((tenant, place) => (tenant === 'long' ? [place] : []))
     expect((places[5] ?? 0) - (places[4] ?? 0)).toBeGreaterThanOrEqual(6)
   })
-
-  it('is never overtaken by itself', () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 5_000 }), { minLength: 2, maxLength: 50 }), (rates) => {
-        const clock = createClassClock()
-        let last = 0
-        clock.started(1)
-        clock.place(demand('a', { tokens: 1e6 }))
-        for (const rate of rates) {
-          clock.sent({ clock: 0, rate, ends: new Map() })
-          const { at } = clock.place(demand('a'))
-          expect(at).toBeGreaterThanOrEqual(last)
-          last = at
-        }
-      }),
-    )
-  })
 })
 
 describe('a tier', () => {
@@ -152,7 +135,7 @@ describe('what a process tells', () => {
     clock.place(demand('a'))
     clock.kept()
     expect(clock.take()).toEqual({ clock: 50, flows: new Map([['default:a', { floor: 50, charge: 800 }]]) })
-    clock.sent({ clock: 50, rate: 0, ends: new Map([['default:a', 850]]) })
+    clock.sent({ clock: 50, ends: new Map([['default:a', 850]]) })
     expect(clock.take()).toBeNull()
     expect(clock.place(demand('a')).tag).toBe(850)
   })
@@ -163,7 +146,7 @@ describe('what a process tells', () => {
     clock.take()
     clock.place(demand('a'))
     // Another process has charged 1,000 to the same tenant.
-    clock.sent({ clock: 0, rate: 0, ends: new Map([['default:a', 1_400]]) })
+    clock.sent({ clock: 0, ends: new Map([['default:a', 1_400]]) })
     expect(clock.place(demand('a')).tag).toBe(1_800)
   })
 })

@@ -1,5 +1,5 @@
 import type { Tier } from '@inferq/contracts'
-import { createClassClock, type Demand } from '@inferq/shares'
+import { type ClassClock, createClassClock, type Demand } from '@inferq/shares'
 import type { FleetJob } from './fleet.ts'
 
 /** In what order the jobs of a class go, and which class a GPU serves that could serve several. */
@@ -49,13 +49,11 @@ const fairAndSticky: Policy = { name: 'inferq, sticky models', isSticky: true, c
 
 export const policies: readonly Policy[] = [fifo, strictPriority, fairShares, fairAndSticky]
 
-/** How the shared clock measures its rate: a mean over so many seconds, as `sync.lua` has it. */
-const rateWindowSeconds = 10
 const forgetEverySeconds = 10
 
 /** The product's own class clocks, told of themselves ten times a second as Redis would tell them. */
 function createFairOrder(jobs: readonly FleetJob[]): Order {
-  const clocks = new Map<string, { clock: ReturnType<typeof createClassClock>; rate: number; value: number }>()
+  const clocks = new Map<string, { clock: ClassClock; value: number }>()
   const tags = new Float64Array(jobs.length)
   const estimates = meanAnswers(jobs)
   let forgotAt = 0
@@ -63,7 +61,7 @@ function createFairOrder(jobs: readonly FleetJob[]): Order {
   const stateOf = (modelClass: string) => {
     let state = clocks.get(modelClass)
     if (state === undefined) {
-      state = { clock: createClassClock(), rate: 0, value: 0 }
+      state = { clock: createClassClock(), value: 0 }
       clocks.set(modelClass, state)
     }
     return state
@@ -97,10 +95,8 @@ function createFairOrder(jobs: readonly FleetJob[]): Order {
       const forgets = now - forgotAt >= forgetEverySeconds
       if (forgets) forgotAt = now
       for (const state of clocks.values()) {
-        const value = state.clock.take()?.clock ?? state.value
-        state.rate += (tickSeconds / rateWindowSeconds) * ((value - state.value) / tickSeconds - state.rate)
-        state.value = value
-        state.clock.sent({ clock: value, rate: state.rate, ends: new Map() })
+        state.value = state.clock.take()?.clock ?? state.value
+        state.clock.sent({ clock: state.value, ends: new Map() })
         if (forgets) state.clock.forget()
       }
     },

@@ -115,6 +115,7 @@ describe('a policy', () => {
 
   it('that is fair has one job wait for about a service time behind a thousand of another tenant', () => {
     expect(Math.max(...oneAgainstMany(fair, 1, 1, 1).waits)).toBeLessThanOrEqual(1.1)
+    expect(Math.max(...oneAgainstMany(fair, 4, 8, 1).waits)).toBeLessThanOrEqual(1.1)
     expect(Math.max(...oneAgainstMany(fifo, 1, 1, 1).waits)).toBeGreaterThan(500)
   })
 

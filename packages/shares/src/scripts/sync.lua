@@ -3,12 +3,8 @@
 -- ARGV[1] highest tag started, ARGV[2] 1: forget flows that the clock has passed,
 -- ARGV[3] jobs that ended, ARGV[4] their time in seconds,
 -- then for each flow: name, floor (empty: none), charge
--- Returns { clock, rate a second, base, mean seconds of a job (empty: not known), end of each flow … } as text.
+-- Returns { clock, base, mean seconds of a job (empty: not known), end of each flow … } as text.
 local key = KEYS[1]
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
--- Rates are means over about this long.
-local window = 10
 -- Without a sign of life for so long a class is forgotten.
 local keptMs = 604800000
 
@@ -19,17 +15,7 @@ local function text(value)
   return string.format('%.17g', value)
 end
 
-local before = number('clock', 0)
-local clock = math.max(before, tonumber(ARGV[1]))
-local rate, at = number('rate', 0), number('at', now)
-local passed = now - at
-if passed >= 0.05 then
-  local share = math.min(1, passed / window)
-  rate = rate + share * ((clock - number('from', before)) / passed - rate)
-  redis.call('HSET', key, 'at', text(now), 'from', text(clock), 'rate', text(rate))
-elseif passed == 0 then
-  redis.call('HSET', key, 'at', text(now), 'from', text(before))
-end
+local clock = math.max(number('clock', 0), tonumber(ARGV[1]))
 redis.call('HSET', key, 'clock', text(clock))
 
 local ended, seconds = number('ended', 0), number('seconds', 0)
@@ -41,7 +27,7 @@ if tonumber(ARGV[3]) > 0 then
   redis.call('HSET', key, 'ended', text(ended), 'seconds', text(seconds))
 end
 
-local reply = { text(clock), text(rate), text(number('base', 0)), ended > 0 and text(seconds / ended) or '' }
+local reply = { text(clock), text(number('base', 0)), ended > 0 and text(seconds / ended) or '' }
 for i = 5, #ARGV, 3 do
   local field, floor, charge = 'f:' .. ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local known = number(field, 0)
