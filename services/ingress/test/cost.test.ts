@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Bench, createBench, otherKey } from './support/bench.ts'
 import { call } from './support/http.ts'
 
@@ -17,10 +17,10 @@ model_list:
 
 let bench: Bench
 
-beforeEach(async () => {
+beforeAll(async () => {
   bench = await createBench({ yaml })
 })
-afterEach(() => bench.close())
+afterAll(() => bench.close())
 
 const post = async (path: string, json: unknown, key?: string): Promise<{ status: number; body: unknown }> => {
   const response = await call(`${bench.url}${path}`, { json, ...(key === undefined ? {} : { key }) })
