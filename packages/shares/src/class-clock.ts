@@ -144,7 +144,7 @@ export function createClassClock(): ClassClock {
 }
 
 /** One flow of a tenant for each tier: what it sends as flex does not slow what it sends otherwise. */
-export function flowName({ tier, tenant }: Pick<Demand, 'tier' | 'tenant'>): string {
+function flowName({ tier, tenant }: Pick<Demand, 'tier' | 'tenant'>): string {
   return `${tier}:${tenant}`
 }
 
