@@ -217,7 +217,7 @@ describe('inferq, asked for what cannot be', () => {
     for (const command of ['up', 'ingress', 'worker', 'controller', 'migrate']) {
       expect(stdout).toContain(`  ${command}`)
       const help = await runToEnd([command, '--help'])
-      expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/Example:\n {2}\$ .*inferq/) })
+      expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/Examples?:\n {2}\$ .*inferq/) })
     }
   })
 })
