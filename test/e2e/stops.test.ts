@@ -88,6 +88,7 @@ it.concurrent('a worker told to stop ends what it can, and puts the rest back wi
   await until(() => calls() === 20)
 
   doomed.kill('SIGINT')
+  await until(() => doomed.lines.some((line) => line.includes('stop-signal')))
   stack.simulator.script('work', { text: long, interTokenMs: 1 })
   const waiting = await jobs.submit('work')
   expect(await doomed.exited).toEqual(ended(0))
