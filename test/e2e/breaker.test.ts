@@ -83,7 +83,7 @@ describe('a circuit', () => {
     await mortal.stop()
     const startedAt = performance.now()
     expect((await chat(0, 'mortal')).headers.get('x-inferq-model')).toBe('reserve')
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(performance.now() - startedAt).toBeLessThan(8_000)
     await until(async () => (await chat(1, 'mortal')).headers.get('x-inferq-attempts') === '1')
     const health = await fetch(`${ingresses[1]?.url}/health?model=mortal`, { headers })
     expect(await health.json()).toMatchObject({

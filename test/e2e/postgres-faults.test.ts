@@ -96,7 +96,7 @@ async function expectRefused(): Promise<void> {
   const response = await post('/v1/jobs', { type: 'completion', request })
   expect(response.status).toBe(503)
   expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0)
-  expect(performance.now() - startedAt).toBeLessThan(4_000)
+  expect(performance.now() - startedAt).toBeLessThan(10_000)
 }
 
 it('makes one job of every key and loses none that was accepted, however often Postgres stops under its submits', async () => {

@@ -73,7 +73,7 @@ describe('a worker killed in mid-stream', () => {
     await until(() => victim.reader.events.slice(first).some(({ event }) => event === 'job.started'), {
       timeoutMs: 15_000,
     })
-    expect(performance.now() - killedAt).toBeLessThan(10_000)
+    expect(performance.now() - killedAt).toBeLessThan(15_000)
 
     expect(await victim.reader.ended).toBe('clean')
     expectWholeStream(victim.reader.events)

@@ -103,7 +103,7 @@ describe('an attempt', () => {
     await server.wipe()
     await until(() => calls()?.aborted === 1)
     bench.simulator.script('chat', { interTokenMs: 0 })
-    const next = await bench.submit()
+    const next = await until(() => bench.submit().catch(() => null))
     expect(await bench.end(next.id, 30_000)).toMatchObject({ status: 'completed' })
     expect(errors()).toEqual([])
   })

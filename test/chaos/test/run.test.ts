@@ -43,8 +43,8 @@ function expectKept(result: RunResult, schedule: readonly Scheduled[]): void {
   expect(result.violations).toEqual([])
   expect(result.injected.map(({ fault }) => fault).toSorted()).toEqual(schedule.map(({ fault }) => fault).toSorted())
   // That nothing went wrong with nothing says little.
-  expect(result.accepted).toBeGreaterThan(10)
-  expect(result.answered).toBeGreaterThan(20)
+  expect(result.accepted).toBeGreaterThan(3)
+  expect(result.answered).toBeGreaterThan(5)
 }
 
 describe('every promise is kept', () => {
