@@ -6,28 +6,41 @@ export interface CapacityLimits {
   readonly batchSlowdown: number
 }
 
-/** One call's claim: `waiting → running → released`, or released while waiting. */
+/** One call's claim: `waiting → running → released`, or released while waiting. One that is preempted waits again. */
 export interface Ticket {
   readonly state: 'waiting' | 'running' | 'released'
-  /** Counts tokens put into the KV cache after admission. */
+  /** Counts tokens put into the KV cache after admission; who runs may lose its place for it. */
   grow(tokens: number): void
   /** Gives slot and cache back; a second call does nothing. */
   release(): void
 }
 
+/** What a call is told. */
+export interface Claimant {
+  /** It runs now: for the first time, or again. */
+  admitted(): void
+  /** It has lost its place in the KV cache, and waits as the next one; what was computed is computed again then. */
+  preempted?(): void
+}
+
 interface MutableTicket extends Ticket {
   state: Ticket['state']
+  /** In the KV cache while it runs. */
+  tokens: number
+  readonly claimant: Claimant
 }
 
 /**
  * The engine of one model, as vLLM's scheduler sees it: slots, a first-come queue with an end, and a KV cache that
- * fills with the tokens in flight. The head of the queue waits until both a slot and room for its prompt are free.
+ * fills with the tokens in flight. The head of the queue waits until both a slot and room for its prompt are free. When the
+ * cache overflows the last one to be admitted is preempted.
  */
 export class Capacity {
   #limits: CapacityLimits
-  readonly #waiting = new Set<{ ticket: MutableTicket; promptTokens: number; admitted: () => void }>()
-  #running = 0
+  #waiting = new Set<MutableTicket>()
+  readonly #running = new Set<MutableTicket>()
   #kvTokens = 0
+  #preemptions = 0
   #admitting = false
 
   constructor(limits: CapacityLimits) {
@@ -35,7 +48,7 @@ export class Capacity {
   }
 
   get running(): number {
-    return this.#running
+    return this.#running.size
   }
 
   get waiting(): number {
@@ -47,36 +60,40 @@ export class Capacity {
     return Math.min(1, this.#kvTokens / this.#limits.kvTokens)
   }
 
-  /** How much longer a token takes now than for a call that is alone: at least 1. */
-  get slowdown(): number {
-    return 1 + this.#limits.batchSlowdown * Math.max(0, this.#running - 1)
+  /** Calls preempted so far. */
+  get preemptions(): number {
+    return this.#preemptions
   }
 
-  /** A running ticket, a waiting one (then `admitted` is called once it runs), or nothing when the queue is full. */
-  acquire(promptTokens: number, admitted: () => void): Ticket | undefined {
+  /** How much longer a token takes now than for a call that is alone: at least 1. */
+  get slowdown(): number {
+    return 1 + this.#limits.batchSlowdown * Math.max(0, this.#running.size - 1)
+  }
+
+  /** A running ticket, a waiting one (its claimant is told once it runs), or nothing when the queue is full. */
+  acquire(promptTokens: number, claimant: Claimant): Ticket | undefined {
     const fits = this.#waiting.size === 0 && this.#fits(promptTokens)
     if (!fits && this.#waiting.size >= this.#limits.maxQueued) return undefined
-    let held = 0
     const ticket: MutableTicket = {
       state: 'waiting',
+      tokens: promptTokens,
+      claimant,
       grow: (tokens) => {
         if (ticket.state !== 'running') return
-        held += tokens
+        ticket.tokens += tokens
         this.#kvTokens += tokens
+        this.#preempt()
       },
       release: () => {
         const was = ticket.state
         ticket.state = 'released'
-        if (was === 'waiting') this.#waiting.delete(entry)
-        if (was !== 'running') return
-        this.#running -= 1
-        this.#kvTokens -= promptTokens + held
+        this.#waiting.delete(ticket)
+        if (was === 'running') this.#leave(ticket)
         this.#admitWaiting()
       },
     }
-    const entry = { ticket, promptTokens, admitted }
-    if (fits) this.#run(ticket, promptTokens)
-    else this.#waiting.add(entry)
+    if (fits) this.#run(ticket)
+    else this.#waiting.add(ticket)
     return ticket
   }
 
@@ -86,26 +103,43 @@ export class Capacity {
     this.#admitWaiting()
   }
 
-  #fits(promptTokens: number): boolean {
-    if (this.#running === 0) return true
-    return this.#running < this.#limits.slots && this.#kvTokens + promptTokens <= this.#limits.kvTokens
+  #fits(tokens: number): boolean {
+    if (this.#running.size === 0) return true
+    return this.#running.size < this.#limits.slots && this.#kvTokens + tokens <= this.#limits.kvTokens
   }
 
-  #run(ticket: MutableTicket, promptTokens: number): void {
+  #run(ticket: MutableTicket): void {
     ticket.state = 'running'
-    this.#running += 1
-    this.#kvTokens += promptTokens
+    this.#running.add(ticket)
+    this.#kvTokens += ticket.tokens
+  }
+
+  #leave(ticket: MutableTicket): void {
+    this.#running.delete(ticket)
+    this.#kvTokens -= ticket.tokens
+  }
+
+  #preempt(): void {
+    while (this.#kvTokens > this.#limits.kvTokens && this.#running.size > 1) {
+      const last = [...this.#running].findLast(({ claimant }) => claimant.preempted !== undefined)
+      if (last === undefined) return
+      this.#preemptions += 1
+      this.#leave(last)
+      last.state = 'waiting'
+      this.#waiting = new Set([last, ...this.#waiting])
+      last.claimant.preempted?.()
+    }
   }
 
   #admitWaiting(): void {
     // A call that is over at once releases its slot from within `admitted`; the loop that runs serves the next one.
     if (this.#admitting) return
     this.#admitting = true
-    for (const entry of this.#waiting) {
-      if (!this.#fits(entry.promptTokens)) break
-      this.#waiting.delete(entry)
-      this.#run(entry.ticket, entry.promptTokens)
-      entry.admitted()
+    for (const ticket of this.#waiting) {
+      if (!this.#fits(ticket.tokens)) break
+      this.#waiting.delete(ticket)
+      this.#run(ticket)
+      ticket.claimant.admitted()
     }
     this.#admitting = false
   }

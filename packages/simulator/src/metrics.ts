@@ -34,7 +34,7 @@ const families: readonly Family[] = [
     name: 'vllm:num_preemptions_total',
     type: 'counter',
     help: 'Cumulative number of preemption from the engine.',
-    value: () => 0,
+    value: ({ capacity }) => capacity.preemptions,
   },
   {
     name: 'vllm:prompt_tokens_total',

@@ -66,7 +66,7 @@ const toleranceMs = 0.5
 /**
  * One call, from its claim on the engine to its last byte:
  *
- *     waiting → running → over      over: completed, aborted, failed or rejected, counted exactly once
+ *     waiting ⇄ running → over      over: completed, aborted, failed or rejected, counted exactly once
  *                  ↘ silent → over  silent: a scripted hang; only the client can end it
  */
 export class Playback implements Timed {
@@ -82,6 +82,7 @@ export class Playback implements Timed {
   #admittedAt = 0
   #firstAt = 0
   #watched = false
+  #hasRun = false
   #malformedSent = false
 
   constructor(options: PlaybackOptions) {
@@ -99,7 +100,10 @@ export class Playback implements Timed {
       this.#watch()
       if (this.#state === 'over') return
     }
-    this.#ticket = this.#capacity.acquire(plan.promptTokens, () => this.#admitted())
+    this.#ticket = this.#capacity.acquire(plan.promptTokens, {
+      admitted: () => (this.#hasRun ? this.#resumed() : this.#admitted()),
+      preempted: () => this.#preempted(),
+    })
     if (this.#ticket === undefined) {
       count('rejected')
       this.#over()
@@ -119,6 +123,7 @@ export class Playback implements Timed {
   #admitted(): void {
     const { script, count, plan, onRunning } = this.#options
     this.#state = 'running'
+    this.#hasRun = true
     onRunning()
     count('promptTokens', plan.promptTokens)
     const now = performance.now()
@@ -131,6 +136,20 @@ export class Playback implements Timed {
     } else {
       this.#advance(now)
     }
+  }
+
+  /** What it has said stays said; the rest comes when it runs again. */
+  #preempted(): void {
+    if (this.#state !== 'running') return
+    this.#state = 'waiting'
+    this.#options.ticker.cancel(this)
+  }
+
+  /** Its prompt and what it has said are read once more. */
+  #resumed(): void {
+    this.#state = 'running'
+    this.#nextAt = performance.now() + this.#vary(this.#options.script.ttftMs ?? 0)
+    this.#sleep()
   }
 
   #advance(now: number): void {
@@ -150,6 +169,10 @@ export class Playback implements Timed {
       output = this.#interrupt(output)
       if (this.#state !== 'running') return
       output += this.#emit(emittedAt)
+      if (this.#isPreempted()) {
+        if (output !== '') this.#write(output)
+        return
+      }
     }
     output = this.#interrupt(output)
     if (this.#state === 'running') this.#complete(output)
@@ -256,6 +279,11 @@ export class Playback implements Timed {
     this.#watch()
   }
 
+  /** By its own last token, say. */
+  #isPreempted(): boolean {
+    return this.#state === 'waiting'
+  }
+
   #sleep(): void {
     const { ticker } = this.#options
     this.#openEarly()
@@ -291,10 +319,9 @@ export class Playback implements Timed {
   }
 
   #over(): void {
-    const ran = this.#state !== 'waiting'
     this.#state = 'over'
     this.#options.ticker.cancel(this)
-    this.#options.onOver(ran)
+    this.#options.onOver(this.#hasRun)
     this.#ticket?.release()
   }
 

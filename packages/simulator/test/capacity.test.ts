@@ -51,13 +51,15 @@ describe('capacity', () => {
 
   it('lets a long queue of calls that end at once through, one by one', () => {
     const capacity = new Capacity({ slots: 1, maxQueued: 20_000, kvTokens: 1_000, batchSlowdown: 0 })
-    const first = capacity.acquire(1, () => {})
+    const first = capacity.acquire(1, { admitted() {} })
     const order: number[] = []
     for (let index = 0; index < 20_000; index += 1) {
-      const ticket = capacity.acquire(1, () => {
-        order.push(index)
-        expect(capacity.running).toBe(1)
-        ticket?.release()
+      const ticket = capacity.acquire(1, {
+        admitted() {
+          order.push(index)
+          expect(capacity.running).toBe(1)
+          ticket?.release()
+        },
       })
     }
     first?.release()
@@ -75,6 +77,32 @@ describe('capacity', () => {
     first.request.destroy()
     expect((await second.answer).status).toBe(200)
     expect(await metric(url, 'vllm:kv_cache_usage_perc')).toBe(0)
+  })
+
+  it('preempts the last ones when the KV cache overflows; they go on when there is room, and say all of their answer', async () => {
+    const models = { m: { kvTokens: 100, tokens: 60, interTokenMs: 1, ttftMs: 5 } }
+    const { url, stats } = await startSimulator({ models })
+    const answers = await Promise.all(Array.from({ length: 4 }, () => call(url, path, chat('hi', { stream: true }))))
+    for (const { text } of answers) {
+      expect(events(text).filter(({ choices }) => choices[0]?.delta.content).length).toBe(60)
+      expect(text).toContain('data: [DONE]')
+    }
+    expect(await metric(url, 'vllm:num_preemptions_total')).toBeGreaterThan(0)
+    expect(await metric(url, 'vllm:kv_cache_usage_perc')).toBe(0)
+    expect(stats().total).toMatchObject({ calls: 4, completed: 4, running: 0, waiting: 0, generatedTokens: 240 })
+  })
+
+  it('forgets a preempted call whose client leaves', async () => {
+    const { url, stats } = await startSimulator({ models: { m: { kvTokens: 50, tokens: 40, ttftMs: 5 } } })
+    const hang = { hang: { afterTokens: 30 } }
+    open(url, path, chat('first', { stream: true, sim: hang }))
+    await until(() => stats().total.generatedTokens === 30)
+    const second = open(url, path, chat('second', { stream: true, sim: { interTokenMs: 1 } }))
+    await until(async () => (await metric(url, 'vllm:num_preemptions_total')) === 1)
+    expect(stats().total).toMatchObject({ running: 1, waiting: 1 })
+    second.request.destroy()
+    await until(() => stats().total.aborted === 1)
+    expect(stats().total).toMatchObject({ running: 1, waiting: 0 })
   })
 
   it('slows every stream down as the batch grows', async () => {
