@@ -83,13 +83,15 @@ export class Engine {
     }
     const seed = hashText(`${this.seed} ${model.counters.calls} ${model.name}`)
     if (this.#fault(call, script, seed, count)) return
-    const plan = this.#plan(call, script, count)
-    if (plan === undefined) return
+    const planned = this.#plan(call, script, count)
+    if (planned === undefined) return
+    const plan = script.prefixCache === true ? withCached(planned, model) : planned
     entry?.planned(plan, script)
     if (plan.continued === true) count('continued')
     if (plan.blocked === true) count('faults')
     const encoder = call.encode(plan, script)
-    const timed = call.costMs === undefined ? script : { ...script, ttftMs: call.costMs(plan, script) }
+    const timed =
+      call.costMs === undefined ? lessCached(script, plan) : { ...script, ttftMs: call.costMs(plan, script) }
     const common = {
       exchange: call.exchange,
       model,
@@ -217,4 +219,16 @@ export class Engine {
       })
     }
   }
+}
+
+function withCached(plan: Plan, model: Model): Plan {
+  if (plan.turns === undefined) return plan
+  const pieces = plan.choices[0]?.pieces ?? []
+  const answer = pieces.flatMap(({ kind, text }) => (kind === 'content' ? [text] : [])).join('')
+  return { ...plan, cachedTokens: model.prefixCache.read(plan.turns, answer) }
+}
+
+function lessCached(script: Script, { cachedTokens = 0, promptTokens }: Plan): Script {
+  if (cachedTokens === 0 || script.ttftMs === undefined) return script
+  return { ...script, ttftMs: script.ttftMs * (1 - cachedTokens / promptTokens) }
 }

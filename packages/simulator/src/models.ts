@@ -1,5 +1,6 @@
 import { Capacity, type CapacityLimits } from './capacity.ts'
 import { RequestError } from './errors.ts'
+import { PrefixCache } from './prefix-cache.ts'
 import { type ModelScript, mergeScripts, patchScript, type Script, type ScriptPatch } from './script.ts'
 import { type Counters, countInFlight, createCounters, type ModelStats } from './stats.ts'
 
@@ -14,6 +15,7 @@ export interface Model {
   script: ModelScript
   readonly capacity: Capacity
   counters: Counters
+  prefixCache: PrefixCache
   /** One-shot scripts not taken yet. */
   next: Script[]
 }
@@ -87,7 +89,9 @@ export class Models {
     for (const [name, model] of this.#models) {
       const inFlight = countInFlight(model.counters)
       if (inFlight === 0) this.#models.delete(name)
-      else model.counters = { ...createCounters(), calls: inFlight, maxConcurrency: model.capacity.running }
+      else model.prefixCache = new PrefixCache()
+      if (inFlight > 0)
+        model.counters = { ...createCounters(), calls: inFlight, maxConcurrency: model.capacity.running }
     }
     this.#apply('*', true)
   }
@@ -110,6 +114,7 @@ export class Models {
       script: {},
       capacity: new Capacity(defaultLimits),
       counters: createCounters(),
+      prefixCache: new PrefixCache(),
       next: [],
     }
     this.#models.set(name, model)

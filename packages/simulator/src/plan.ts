@@ -36,6 +36,10 @@ export interface Plan {
   readonly promptTokens: number
   readonly completionTokens: number
   readonly reasoningTokens: number
+  /** What it answers, where that is text. */
+  readonly turns?: readonly Turn[]
+  /** Of the prompt, those that the model had read before. */
+  readonly cachedTokens?: number
   /** The answer continues a prefix of the request. */
   readonly continued?: boolean
   /** A content filter has blocked the prompt: there is no answer. Only on a wire that answers such a call. */
@@ -97,7 +101,8 @@ export function planText(serverSeed: number, request: TextRequest, script: Scrip
     }
   }
   const continued = request.prefix !== ''
-  return { choices, steps, promptTokens, completionTokens, reasoningTokens, ...(continued ? { continued } : {}) }
+  const { turns } = request
+  return { choices, steps, promptTokens, completionTokens, reasoningTokens, turns, ...(continued ? { continued } : {}) }
 }
 
 /** The plan of a call whose prompt a content filter has blocked: no token of an answer. */

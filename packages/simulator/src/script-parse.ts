@@ -41,6 +41,7 @@ const embeddingChecks: Checks<EmbeddingScript> = {
   maxItems: integer(1, 1_000_000),
   maxTokens: integer(1, 1_000_000_000),
   rejectContaining: text,
+  rejectStatus: integer(400, 599),
 }
 
 const scriptChecks: Checks<Script> = {
@@ -57,6 +58,7 @@ const scriptChecks: Checks<Script> = {
   usage: record,
   noUsage: flag,
   ttftMs: delay,
+  prefixCache: flag,
   interTokenMs: delay,
   jitter: share,
   emitStamps: flag,

@@ -39,6 +39,8 @@ export interface EmbeddingScript {
   readonly maxTokens?: number
   /** A call with an item that contains this text is refused whole, with a 400: the bad item to find by bisection. */
   readonly rejectContaining?: string
+  /** The status of that refusal, 400 to 599: some servers answer 500 for an input that they do not take. Default 400. */
+  readonly rejectStatus?: number
 }
 
 /** How one call is answered. Everything is optional: an empty script answers at once, in prose drawn from the seed. */
@@ -70,6 +72,11 @@ export interface Script {
 
   /** From having a slot to the first token. */
   readonly ttftMs?: number
+  /**
+   * Beginnings that the model has read before are not read again: they count as cached in the usage, and the time to the first
+   * token is as much shorter as their share of the prompt. Chats only.
+   */
+  readonly prefixCache?: boolean
   /** Between two tokens of one answer, while it is alone on the model (see `batchSlowdown`). */
   readonly interTokenMs?: number
   /** 0 to 1: each delay varies by at most this share, following the seed. */

@@ -106,6 +106,8 @@ describe('embeddings', () => {
     expect(await status(['a', 'b', 'c', 'd'])).toBe(400)
     expect(await status(['x'.repeat(44)])).toBe(400)
     expect(stats().models['e']).toMatchObject({ embeddingCalls: 4, embeddingItems: 11, completed: 1, rejected: 3 })
+    const sim = { embedding: { rejectContaining: 'BAD', rejectStatus: 500 } }
+    expect((await call(url, '/v1/embeddings', { model: 'f', input: 'BAD', sim })).status).toBe(500)
   })
 })
 

@@ -16,14 +16,19 @@ const mostTokens = 300_000
 
 /** What every wire does with texts to embed: limits, the bad item, and a plan without any step. */
 export function planEmbeddings(texts: readonly string[], script: Script, vendorItems: number = mostItems): Plan {
-  const { maxItems = vendorItems, maxTokens = mostTokens, rejectContaining } = script.embedding ?? {}
+  const {
+    maxItems = vendorItems,
+    maxTokens = mostTokens,
+    rejectContaining,
+    rejectStatus = 400,
+  } = script.embedding ?? {}
   if (texts.length > maxItems) {
     throw new RequestError(400, `Invalid 'input': a maximum of ${maxItems} items is allowed, got ${texts.length}.`, {
       param: 'input',
     })
   }
   if (rejectContaining !== undefined && texts.some((text) => text.includes(rejectContaining))) {
-    throw new RequestError(400, "Invalid 'input': an item cannot be embedded.", { param: 'input' })
+    throw new RequestError(rejectStatus, "Invalid 'input': an item cannot be embedded.", { param: 'input' })
   }
   let promptTokens = 0
   for (const text of texts) promptTokens += Math.max(1, countTokens(text.length))

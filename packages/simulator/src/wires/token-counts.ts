@@ -22,7 +22,7 @@ export function countsOf(plan: Plan, { usage = {}, noUsage }: Script): TokenCoun
   return {
     prompt: usage['prompt_tokens'] ?? plan.promptTokens,
     completion: usage['completion_tokens'] ?? plan.completionTokens,
-    cacheRead: detail('prompt_tokens_details', 'cached_tokens') ?? 0,
+    cacheRead: detail('prompt_tokens_details', 'cached_tokens') ?? plan.cachedTokens ?? 0,
     cacheWrite: detail('prompt_tokens_details', 'cache_write_tokens') ?? 0,
     reasoning: detail('completion_tokens_details', 'reasoning_tokens') ?? plan.reasoningTokens,
   }
