@@ -1,6 +1,7 @@
 import { type DeploymentDraft, weightKeys } from './deployment.ts'
 import { fingerprintOf } from './fingerprint.ts'
-import type { ClassConfig, Deployment, InferqConfig, ModelEntry, RoutingConfig, WireName } from './inferq-config.ts'
+import type { ClassConfig, Deployment, InferqConfig, ModelEntry, RoutingConfig } from './inferq-config.ts'
+import { defined } from './reader.ts'
 import type { Settings } from './settings.ts'
 
 const defaultTimeouts = {
@@ -22,6 +23,8 @@ const defaultBreaker: InferqConfig['breaker'] = {
   windowSeconds: 60,
   enabled: true,
 }
+
+const defaultMaxQueue = 10_000
 
 /** LiteLLM's interval. */
 const defaultHealthChecks: InferqConfig['healthChecks'] = {
@@ -54,7 +57,14 @@ export function assemble(drafts: readonly DeploymentDraft[], settings: Settings,
     deployments: models.flatMap((model) => model.deployments),
     models,
     classes,
-    workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60, ...settings.workers },
+    workers: {
+      lockSeconds: 6,
+      stalledSeconds: 2,
+      maxAttempts: 3,
+      drainSeconds: 60,
+      affinityMs: 100,
+      ...settings.workers,
+    },
     retention: retentionOf(settings.retention),
     limits: { bodyBytes: settings.bodyBytes ?? 10 * 1024 * 1024 },
     files: { storage: { kind: 'local' as const }, maxFileBytes: 512 * 1024 * 1024, ...settings.files },
@@ -63,6 +73,7 @@ export function assemble(drafts: readonly DeploymentDraft[], settings: Settings,
     retries: settings.retries,
     healthChecks: { ...defaultHealthChecks, ...settings.healthChecks },
     webhooks: { allowPrivate: false, ports: [], timeoutSeconds: 15, maxAttempts: 8, ...settings.webhooks },
+    shares: { defaultWeight: 1, tenantWeights: {}, ...settings.shares },
     ...(defaultModel === undefined ? {} : { defaultModel }),
     ...(masterKey === undefined ? {} : { masterKey }),
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),
@@ -100,18 +111,28 @@ function assembleDeployment(
     defaults: draft.defaults,
     timeouts: assembleTimeouts(draft, settings),
     ...(draft.contextWindow === undefined ? {} : { contextWindow: draft.contextWindow }),
-    options: { ...draft.options, ...classConfig?.options },
+    options: loadOptionsOf(draft, classConfig),
     headers: draft.headers,
     simulated: draft.simulated,
     ...(draft.order === undefined ? {} : { order: draft.order }),
     tags: draft.tags,
     limits: draft.limits,
+    ...(draft.embeddingBatch === undefined ? {} : { embeddingBatch: draft.embeddingBatch }),
     ...(draft.price === undefined ? {} : { price: draft.price }),
     ...(draft.maxOutputTokens === undefined ? {} : { maxOutputTokens: draft.maxOutputTokens }),
     capabilities: draft.capabilities,
     info: draft.info,
     source: draft.source,
   }
+}
+
+/** A model whose loading costs something is to stay; Ollama's own time is 5 minutes. */
+const costlyKeepAlive = '30m'
+
+/** Those of the class win. */
+function loadOptionsOf(draft: DeploymentDraft, classConfig: ClassConfig | undefined): Deployment['options'] {
+  const isCostly = draft.family.wire === 'ollama' && (classConfig?.swapCostSeconds ?? 0) > 0
+  return { ...(isCostly ? { keep_alive: costlyKeepAlive } : {}), ...draft.options, ...classConfig?.options }
 }
 
 /** A local model has its own class, for a swap costs seconds; all of a cloud provider is one. */
@@ -126,9 +147,15 @@ function isNamedChat(model: ModelEntry): boolean {
   return model.mode !== 'embedding' && !model.name.includes('*')
 }
 
-/** Over one worker process. Ollama answers few at a time and queues the rest where nobody sees it. */
-function usualConcurrency(wire: WireName): number {
-  return wire === 'ollama' ? 4 : 64
+/**
+ * Over one worker process. Ollama answers few at a time and queues the rest where nobody sees it. Embeddings are gathered
+ * over the jobs that run: as many as fill a few calls.
+ */
+function usualConcurrency({ simulated, mode, family }: DeploymentDraft): number {
+  if (simulated) return 64
+  const isOllama = family.wire === 'ollama'
+  if (mode === 'embedding') return isOllama ? 64 : 256
+  return isOllama ? 4 : 64
 }
 
 function assembleClasses(
@@ -140,9 +167,12 @@ function assembleClasses(
   drafts.forEach((draft, index) => {
     const name = classNames[index] ?? draft.model
     const own = settings.classes.get(name)?.settings
-    const usual = draft.simulated ? 64 : usualConcurrency(draft.family.wire)
+    const usual = usualConcurrency(draft)
     const concurrency = own?.concurrency ?? Math.min(usual, classes[name]?.concurrency ?? usual)
-    classes[name] = { concurrency, options: own?.options ?? {} }
+    classes[name] = {
+      ...{ concurrency, maxQueue: own?.maxQueue ?? defaultMaxQueue, options: own?.options ?? {} },
+      ...defined({ swapCostSeconds: own?.swapCostSeconds }),
+    }
   })
   return classes
 }

@@ -1,10 +1,10 @@
 import { type EndpointDraft, readEndpoints, readHeaders, readUpstream, type Surroundings } from './endpoint.ts'
 import type { ProviderFamily } from './families/index.ts'
-import type { Deployment, DeploymentTimeouts } from './inferq-config.ts'
+import type { Deployment, DeploymentTimeouts, EmbeddingBatchSettings } from './inferq-config.ts'
 import { acceptedLitellmParams, acceptedModelInfo } from './litellm-keys.ts'
 import { asWritten, type DeploymentFacts, factKeys, readFacts } from './model-facts.ts'
 import { costKeys, longCostKeys } from './pricing.ts'
-import { isAbsent, type Named, type Reader } from './reader.ts'
+import { defined, isAbsent, type Named, type Reader } from './reader.ts'
 import { loadOptions, readPlain, requestParams } from './request-params.ts'
 import { readNames, readTexts } from './texts.ts'
 import type { Place, Tree } from './tree.ts'
@@ -27,6 +27,7 @@ export interface DeploymentDraft extends DeploymentFacts, EndpointDraft {
   readonly order: number | undefined
   readonly tags: readonly string[]
   readonly limits: Deployment['limits']
+  readonly embeddingBatch?: EmbeddingBatchSettings
   readonly info: Readonly<Record<string, unknown>>
   readonly source: Deployment['source']
   /** Models to go to when its model fails. */
@@ -50,7 +51,11 @@ const paramRules = {
   ],
   accepted: acceptedLitellmParams,
 }
-const infoRules = { acts: ['id', 'class', 'simulated', ...factKeys], accepted: acceptedModelInfo, open: true }
+const infoRules = {
+  acts: ['id', 'class', 'simulated', 'max_batch_items', 'max_batch_tokens', ...factKeys],
+  accepted: acceptedModelInfo,
+  open: true,
+}
 
 /**
  * Reads one entry of `model_list`: a deployment, or one for each key that its provider's share. Empty when a fault (already
@@ -149,8 +154,19 @@ function readCommon(
       ...(weights.tpm === undefined ? {} : { tpm: weights.tpm }),
       ...(maxParallel === undefined ? {} : { maxParallel }),
     },
+    ...readEmbeddingBatch(info, reader),
     fallbacks: readNames(params.get('fallbacks'), reader),
   }
+}
+
+function readEmbeddingBatch(
+  info: ReadonlyMap<string, Tree>,
+  reader: Reader,
+): { readonly embeddingBatch?: EmbeddingBatchSettings } {
+  const maxItems = reader.number(info.get('max_batch_items'), { min: 1, max: 100_000, integer: true })
+  const maxTokens = reader.number(info.get('max_batch_tokens'), { min: 1, max: 100_000_000, integer: true })
+  const embeddingBatch = defined({ maxItems, maxTokens })
+  return Object.keys(embeddingBatch).length === 0 ? {} : { embeddingBatch }
 }
 
 function readId(tree: Tree | undefined, reader: Reader): string | undefined {

@@ -20,6 +20,14 @@ export interface DeploymentTimeouts {
   readonly totalMs: number
 }
 
+/** How much of several embeddings jobs may go in one call. */
+export interface EmbeddingBatchSettings {
+  /** Inputs. */
+  readonly maxItems?: number
+  /** Of all inputs together. */
+  readonly maxTokens?: number
+}
+
 /** One concrete upstream. Two deployments with the same `model` are a model group. */
 export interface Deployment {
   /** Stable over restarts and reorderings of others: `<model>/<provider>/<upstreamModel>`, `#2` and so on for repetitions. */
@@ -60,6 +68,8 @@ export interface Deployment {
   readonly tags: readonly string[]
   /** What the upstream allows, over all of inferq's processes together. */
   readonly limits: { readonly rpm?: number; readonly tpm?: number; readonly maxParallel?: number }
+  /** As given; `embeddingCapsOf` knows the rest. */
+  readonly embeddingBatch?: EmbeddingBatchSettings
   /** Absent: not known, which is never the same as nothing. */
   readonly price?: Price
   /** Longest answer, in tokens. */
@@ -81,6 +91,10 @@ export interface ModelEntry {
 export interface ClassConfig {
   /** Jobs at once over one worker process. */
   readonly concurrency: number
+  /** Jobs that may wait before new ones are refused; those that were accepted never are. */
+  readonly maxQueue: number
+  /** How long its model takes to load, and another one's to make room. Absent: nobody has said. */
+  readonly swapCostSeconds?: number
   readonly options: Readonly<Record<string, unknown>>
 }
 
@@ -223,6 +237,14 @@ export interface InferqConfig {
     readonly maxAttempts: number
     /** How long a stopping worker lets its jobs go on. */
     readonly drainSeconds: number
+    /** How long a turn of a conversation waits for the worker that served the one before; 0: not at all. */
+    readonly affinityMs: number
+    /** How many models a backend can hold at once. Absent: it is found out. */
+    readonly maxLoadedModels?: number
+    /** How long a backend keeps a model that has work, where several take turns. */
+    readonly modelDwellSeconds?: number
+    /** A job that has waited so long gets its model's turn whatever loading costs. */
+    readonly modelAgeingSeconds?: number
   }
   readonly retention: {
     readonly resultSeconds: number
@@ -237,6 +259,12 @@ export interface InferqConfig {
   readonly retries: { readonly attempts: Readonly<Partial<Record<RetryKind, number>>>; readonly minWaitSeconds: number }
   readonly healthChecks: HealthCheckConfig
   readonly webhooks: WebhooksConfig
+  /** Of a class, among the tenants who want some of it: what weighs 2 gets twice what weighs 1. */
+  readonly shares: {
+    /** Of tenants that are not named. */
+    readonly defaultWeight: number
+    readonly tenantWeights: Readonly<Record<string, number>>
+  }
   /** The model of a request that may leave it out (summarizations). */
   readonly defaultModel?: string
   /** A secret. Absent: only a loopback address may be served. */

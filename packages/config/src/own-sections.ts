@@ -9,12 +9,27 @@ type Top = ReadonlyMap<string, Tree>
 export type ClassSettings = ReadonlyMap<string, { readonly place: Tree; readonly settings: Partial<ClassConfig> }>
 
 export function readWorkers(top: Top, reader: Reader): Partial<InferqConfig['workers']> {
-  const workers = reader.sectionOf(top, 'workers', { acts: ['lock_s', 'stalled_s', 'max_attempts', 'drain_s'] })
+  const workers = reader.sectionOf(top, 'workers', {
+    acts: [
+      'lock_s',
+      'stalled_s',
+      'max_attempts',
+      'drain_s',
+      'affinity_ms',
+      'max_loaded_models',
+      'model_dwell_s',
+      'model_ageing_s',
+    ],
+  })
   return defined({
     lockSeconds: reader.number(workers.get('lock_s'), { min: 1, max: 3600 }),
     stalledSeconds: reader.number(workers.get('stalled_s'), { min: 1, max: 3600 }),
     maxAttempts: reader.number(workers.get('max_attempts'), { min: 1, max: 101, integer: true }),
     drainSeconds: reader.number(workers.get('drain_s'), { min: 0, max: 86_400 }),
+    affinityMs: reader.number(workers.get('affinity_ms'), { min: 0, max: 2_000 }),
+    maxLoadedModels: reader.number(workers.get('max_loaded_models'), { min: 1, max: 1_000, integer: true }),
+    modelDwellSeconds: reader.number(workers.get('model_dwell_s'), { min: 0, max: 86_400 }),
+    modelAgeingSeconds: reader.number(workers.get('model_ageing_s'), { min: 0, max: 86_400 }),
   })
 }
 
@@ -34,11 +49,13 @@ export function readClasses(top: Top, reader: Reader): ClassSettings {
       reader.fault(tree, `the class name "${name.slice(0, 60)}"`, '1 to 200 printable characters without spaces')
       continue
     }
-    const values = reader.section(tree, { acts: ['concurrency', 'options'], accepted: ['max_queue', 'swap_cost_s'] })
+    const values = reader.section(tree, { acts: ['concurrency', 'max_queue', 'swap_cost_s', 'options'] })
     const options: Record<string, unknown> = {}
     for (const [option, value] of reader.names(values?.get('options')) ?? []) options[option] = reader.plain(value)
     const concurrency = reader.number(values?.get('concurrency'), { min: 1, max: 10_000, integer: true })
-    classes.set(name, { place: tree, settings: { ...defined({ concurrency }), options } })
+    const maxQueue = reader.number(values?.get('max_queue'), { min: 1, max: 100_000_000, integer: true })
+    const swapCostSeconds = reader.number(values?.get('swap_cost_s'), { min: 0, max: 3600 })
+    classes.set(name, { place: tree, settings: { ...defined({ concurrency, maxQueue, swapCostSeconds }), options } })
   }
   return classes
 }

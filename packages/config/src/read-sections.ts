@@ -32,7 +32,7 @@ const topRules = {
     ...['model_list', 'models', 'general_settings', 'router_settings', 'litellm_settings', 'environment_variables'],
     ...['include', 'routing', 'routing_rules', 'fallbacks', 'load_balancing', 'pricing', 'classes', 'workers'],
     ...['retention', 'files', 'breaker', 'health_checks', 'cache', 'caching', 'rate_limits', 'budget_limits'],
-    ...['routing_strategy', 'fallback_models', 'webhooks'],
+    ...['routing_strategy', 'fallback_models', 'webhooks', 'shares'],
   ],
   accepted: acceptedTopLevel,
 }

@@ -11,6 +11,7 @@ import {
   readWorkers,
 } from './own-sections.ts'
 import { defined, type Named, type Reader } from './reader.ts'
+import { readShares } from './shares-section.ts'
 import type { Tree } from './tree.ts'
 import { readWebhooks } from './webhooks-section.ts'
 
@@ -29,6 +30,7 @@ export interface Settings {
   readonly retries: InferqConfig['retries']
   readonly healthChecks: Partial<InferqConfig['healthChecks']>
   readonly webhooks: Partial<InferqConfig['webhooks']>
+  readonly shares: Partial<InferqConfig['shares']>
   readonly classes: ClassSettings
 }
 
@@ -107,6 +109,7 @@ export function readSettings(top: ReadonlyMap<string, Tree>, sections: LitellmSe
     retention: readRetention(top, reader),
     files: readFiles(top, reader),
     webhooks: readWebhooks(top, reader),
+    shares: readShares(top, reader),
     breaker: { ...readCooldowns(litellm, reader), ...readCooldowns(router, reader), ...readBreaker(top, reader) },
     retries: {
       attempts: readRetryPolicy(router.get('retry_policy'), reader),

@@ -85,6 +85,7 @@ const table: readonly (readonly [string, string, RegExp])[] = [
     `${model(ollama)}classes: {a: {concurrency: 0}}`,
     /a whole number of at least 1 and at most 10000/,
   ],
+  ['a queue for nobody', `${model(ollama)}classes: {a: {max_queue: 0}}`, /max_queue: found 0; expected a whole number/],
   ['half a job at once', `${model(ollama)}classes: {a: {concurrency: 1.5}}`, /whole number/],
   [
     'an unknown default model',

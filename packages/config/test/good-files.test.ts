@@ -25,7 +25,7 @@ model_list:
     litellm_params: {model: hosted_vllm/bge-m3, api_base: "http://vllm:8000"}
     model_info: {mode: embedding}
 general_settings: {master_key: os.environ/MASTER}
-classes: {llama: {concurrency: 2, options: {keep_alive: 30m}}}
+classes: {llama: {concurrency: 2, max_queue: 50, options: {keep_alive: 30m}}}
 `
 
 describe('a good file', () => {
@@ -89,14 +89,14 @@ describe('a good file', () => {
     expect(config.deployments.map((deployment) => deployment.class)).toEqual(['openai', 'llama', 'llama', 'embed'])
     expect(config.classes).toMatchObject({
       openai: { concurrency: 64 },
-      llama: { concurrency: 2 },
-      embed: { concurrency: 64 },
+      llama: { concurrency: 2, maxQueue: 50 },
+      embed: { maxQueue: 10_000, concurrency: 256 },
     })
   })
 
   it('fills in the defaults', () => {
     expect(load(small)).toMatchObject({
-      workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60 },
+      workers: { lockSeconds: 6, stalledSeconds: 2, maxAttempts: 3, drainSeconds: 60, affinityMs: 100 },
       retention: { resultSeconds: 604_800, promptSeconds: 604_800, spendSeconds: 34_560_000 },
       limits: { bodyBytes: 10_485_760 },
     })
@@ -123,12 +123,18 @@ files: {type: s3, bucket: b, endpoint: "http://minio:9000/", region: r, access_k
 
   it('honours the sections for workers, retention and limits', () => {
     const config = load(`
-workers: {lock_s: 20, stalled_s: 4, max_attempts: 5, drain_s: 0}
+workers: {lock_s: 20, stalled_s: 4, max_attempts: 5, drain_s: 0, affinity_ms: 0}
 retention: {results: 12h, prompts: none, spend: 30}
 general_settings: {max_request_size_mb: 1, database_url: "postgres://u:p@h/d"}
 router_settings: {num_retries: 9}
 `)
-    expect(config.workers).toEqual({ lockSeconds: 20, stalledSeconds: 4, maxAttempts: 5, drainSeconds: 0 })
+    expect(config.workers).toEqual({
+      lockSeconds: 20,
+      stalledSeconds: 4,
+      maxAttempts: 5,
+      drainSeconds: 0,
+      affinityMs: 0,
+    })
     expect(config.retention).toEqual({ resultSeconds: 43_200, promptSeconds: 0, spendSeconds: 30 })
     expect(load('retention: {results: 1h}').retention.promptSeconds).toBe(3_600)
     expect(config.limits.bodyBytes).toBe(1_048_576)

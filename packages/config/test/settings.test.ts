@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { weightOf } from '../src/index.ts'
 import { faultsOf, load } from './support.ts'
 
 describe('the breaker', () => {
@@ -100,6 +101,38 @@ describe('settings', () => {
     expect(config.unused).toEqual([])
     expect(config.routing.tagFiltering).toBe(true)
     expect(load('router_settings: {enable_pre_call_checks: false}').unused).toHaveLength(1)
+  })
+})
+
+describe('shares', () => {
+  it('are equal, unless it is said', () => {
+    expect(load('').shares).toEqual({ defaultWeight: 1, tenantWeights: {} })
+    const { shares } = load('shares: {default_weight: 0.5, tenants: {acme: 3, "team:a/b": "0.25", __proto__: 7}}')
+    expect(shares.defaultWeight).toBe(0.5)
+    expect(Object.entries(shares.tenantWeights)).toEqual([
+      ['acme', 3],
+      ['team:a/b', 0.25],
+      ['__proto__', 7],
+    ])
+    const weights = ['acme', 'team:a/b', '__proto__', 'nobody', 'constructor'].map((name) => weightOf(shares, name))
+    expect(weights).toEqual([3, 0.25, 7, 0.5, 0.5])
+  })
+
+  it('change what a process serves by', () => {
+    expect(load('shares: {tenants: {acme: 3}}').fingerprint).not.toBe(load('').fingerprint)
+  })
+
+  it.each([
+    ['shares: {default_weight: 0}', 'f:1: shares.default_weight: found 0; expected a number above 0 and at most 1000'],
+    ['shares: {tenants: {acme: 1001}}', 'f:1: shares.tenants.acme: found 1001; expected a number above 0'],
+    ['shares:\n  tenants:\n    acme: heavy', 'f:3: shares.tenants.acme: found "heavy"'],
+    ['shares: {tenants: {"a b": 1}}', 'found the tenant "a b"; expected 1 to 128 visible ASCII characters'],
+    ['shares: {tenants: [acme]}', 'shares.tenants: found a list of 1; expected keys with values'],
+    ['shares: {tenant: {acme: 1}}', 'did you mean "tenants"?'],
+  ])('are a fault in %s', (text, message) => {
+    const faults = faultsOf(text)
+    expect(faults).toHaveLength(1)
+    expect(faults[0]).toContain(message)
   })
 })
 

@@ -38,6 +38,8 @@ export const errorTable = {
   batch_not_found: invalid(404),
   response_not_found: invalid(404),
   delivery_not_found: invalid(404),
+  worker_not_found: invalid(404),
+  class_not_found: invalid(404),
   // The thing is in a state in which this cannot be done to it.
   conflict: invalid(409),
   // The key was used with another request.
@@ -48,6 +50,8 @@ export const errorTable = {
   invalid_api_key: { status: 401, type: 'authentication_error', retryable: false },
   permission_denied: { status: 403, type: 'permission_error', retryable: false },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', retryable: true },
+  // As many jobs wait in the class as may.
+  queue_full: { status: 429, type: 'rate_limit_error', retryable: true },
   // The upstream, as seen by a worker
   upstream_invalid_request: invalid(400),
   upstream_authentication: server(502, false),

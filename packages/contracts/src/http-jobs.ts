@@ -88,7 +88,7 @@ export const JobView = Type.Object({
     Type.Object({
       class: Type.String(),
       position: nullable(Type.Integer({ description: '1 is the next to be taken.' })),
-      eta_s: nullable(Type.Number()),
+      eta_s: nullable(Type.Number({ description: 'Seconds until it starts, by what jobs of the class took lately.' })),
     }),
   ),
   route: nullable(

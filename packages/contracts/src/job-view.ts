@@ -17,6 +17,8 @@ export interface JobFacts {
   readonly createdAt: number
   /** 1 is next; null when it does not wait, or cannot be told. */
   readonly position: number | null
+  /** Seconds until its start, as far as can be told. */
+  readonly etaSeconds?: number | null
   readonly route?: RouteNote | null
   readonly retryOf?: string | null
   readonly attempts: readonly AttemptRecord[]
@@ -43,7 +45,7 @@ export function viewOfJob(base: string, job: JobFacts): JobView {
     retry_of: job.retryOf ?? null,
     model: job.model,
     created_at: job.createdAt / 1000,
-    queue: isTerminal(job.status) ? null : { class: job.class, position: job.position, eta_s: null },
+    queue: isTerminal(job.status) ? null : { class: job.class, position: job.position, eta_s: job.etaSeconds ?? null },
     route: job.route ? { rule: null, variant: null, ...job.route } : null,
     attempts: job.attempts.map(viewOfAttempt),
     progress: job.progress,

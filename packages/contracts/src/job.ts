@@ -50,6 +50,15 @@ export interface CascadeCheck {
  */
 export type Operation = 'chat' | 'text' | 'embeddings' | 'summary'
 
+/** Whose share of a class a job comes out of, and what it is expected to take of it. */
+export interface JobShare {
+  readonly tenant: string
+  /** Of the tenant's share among those of its tier: 2 gets twice what 1 gets. */
+  readonly weight: number
+  /** Prompt and answer, estimated. */
+  readonly tokens: number
+}
+
 /** Everything about a job that never changes, as accepted. Kept in Redis while it runs; never logged. */
 export interface JobSpec {
   readonly id: string
@@ -67,6 +76,8 @@ export interface JobSpec {
   /** Who may see it: the id of the API key's owner. */
   readonly owner: string
   readonly tier: Tier
+  /** Absent: its owner's, by a rough estimate. */
+  readonly share?: JobShare
   /** An interactive job lives for the connection that waits for it; an asynchronous one is a row in Postgres first. */
   readonly mode: 'interactive' | 'async'
   /** Ask the upstream for a stream, and write tokens to the log as they come. */

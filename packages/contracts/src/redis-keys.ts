@@ -15,6 +15,8 @@ export interface RedisKeys {
   queueName(modelClass: string): string
   /** Hash: the virtual clock of a model class, and how far each tenant is ahead of it. */
   shares(modelClass: string): string
+  /** Sorted set: the flows of that hash, by when they changed last. */
+  sharesChanged(modelClass: string): string
   /** Stream: starts and ends of jobs for the record of truth, read by the controllers as a group. Same slot as `job`. */
   outcomes(): string
   /** Stream, bounded: outcomes that could not be recorded, for an operator to look at. Same slot as `job`. */
@@ -27,6 +29,16 @@ export interface RedisKeys {
   worker(workerId: string): string
   /** Sorted set: worker ids by the time of their last heartbeat (ms). */
   workers(): string
+  /** String: this worker was told to drain; it stands until it is told otherwise. */
+  workerDrain(workerId: string): string
+  /** Channel: ids of workers that were told something. */
+  workerOrders(): string
+  /** Channel: jobs that other workers offer to this one, and their answers to what it offers. */
+  handovers(workerId: string): string
+  /** Channel: which worker has served which beginning of a prompt, among the workers of a class. */
+  affinity(modelClass: string): string
+  /** String, for seconds: the worker that is about to load this class's model. */
+  modelClaim(modelClass: string): string
   /** Hash: the circuit of every deployment that has failed lately, by deployment id (JSON). */
   circuits(): string
   /** Hash: consecutive failures and calls by window, of one deployment. Same slot as `circuits`. */
@@ -57,12 +69,18 @@ export function createRedisKeys(namespace = 'inferq'): RedisKeys {
     queuePrefix: (modelClass) => `${namespace}:{${queueName(modelClass)}}`,
     queueName,
     shares: (modelClass) => `${namespace}:{${queueName(modelClass)}}:shares`,
+    sharesChanged: (modelClass) => `${namespace}:{${queueName(modelClass)}}:shares:changed`,
     outcomes: () => `${namespace}:{jobs}:outcomes`,
     refusedOutcomes: () => `${namespace}:{jobs}:outcomes:refused`,
     replies: (ingressId) => `${namespace}:replies:${ingressId}`,
     cancellations: () => `${namespace}:cancellations`,
     worker: (workerId) => `${namespace}:worker:${workerId}`,
     workers: () => `${namespace}:workers`,
+    workerDrain: (workerId) => `${namespace}:workers:drain:${workerId}`,
+    workerOrders: () => `${namespace}:workers:orders`,
+    handovers: (workerId) => `${namespace}:worker:${workerId}:handovers`,
+    affinity: (modelClass) => `${namespace}:{${queueName(modelClass)}}:affinity`,
+    modelClaim: (modelClass) => `${namespace}:model-claims:${modelClass}`,
     circuits: () => `${namespace}:{circuits}`,
     failures: (deploymentId) => `${namespace}:{circuits}:${deploymentId}`,
     deploymentStats: (processId) => `${namespace}:stats:${processId}`,

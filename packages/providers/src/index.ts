@@ -5,11 +5,14 @@ import { createOpenAIProvider } from './openai.ts'
 import type { Provider, ProviderDependencies, Upstream } from './port.ts'
 
 export { type CollectedMeta, type Collector, type CollectorOptions, createCollector } from './collector.ts'
+export { createLoadedModelsReader, type LoadedModelsReader } from './loaded-models.ts'
 export { listModels } from './models.ts'
+export { isOwnField } from './own-fields.ts'
 export type {
   CompletionOutcome,
   CompletionSink,
   EmbeddingOutcome,
+  EngineLoad,
   Provider,
   ProviderCall,
   ProviderDependencies,

@@ -16,6 +16,7 @@ import type {
   CompletionOutcome,
   CompletionSink,
   EmbeddingOutcome,
+  EngineLoad,
   Provider,
   ProviderCall,
   ProviderDependencies,
@@ -23,6 +24,7 @@ import type {
 } from './port.ts'
 import { probe } from './probe.ts'
 import { createTokenTally, parseUsage, settleUsage, withUsage } from './usage.ts'
+import { metricsPath, parseVllmMetrics } from './vllm-metrics.ts'
 
 // One event may hold an image; no honest one is longer. In UTF-16 units.
 const maxEventLength = 32 * 1024 * 1024
@@ -79,6 +81,11 @@ export function createOpenAIProvider(upstream: Upstream, dependencies: ProviderD
     return { result: withEmbeddingUsage(asked, usage.promptTokens), usage }
   }
 
+  async function readLoad(signal: AbortSignal): Promise<readonly EngineLoad[]> {
+    const path = metricsPath(upstream.baseUrl)
+    return parseVllmMetrics(await http.whole({ path, requestId: 'load', signal }, 'answer'))
+  }
+
   const chat: Provider['chat'] = (call, sink) => complete('chat', call, sink)
   return {
     continuesPrefix,
@@ -86,6 +93,7 @@ export function createOpenAIProvider(upstream: Upstream, dependencies: ProviderD
     text: (call, sink) => complete('text', call, sink),
     embed,
     probe: (options) => probe({ chat, embed }, options, quirks.minMaxTokens ?? 1),
+    ...(upstream.wire === 'vllm' ? { readLoad } : {}),
     close: http.close,
   }
 }

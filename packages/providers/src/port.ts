@@ -84,6 +84,18 @@ export interface EmbeddingOutcome {
   readonly usage: TokenUsage
 }
 
+/** What a serving engine says of itself at this moment, for one of its models. */
+export interface EngineLoad {
+  /** As it is served there; empty where that is not told. */
+  readonly model: string
+  readonly waiting: number
+  readonly running: number
+  /** Share of the KV cache in use, 0 to 1. */
+  readonly kvUsage: number | undefined
+  /** Requests thrown out of the KV cache since it started. */
+  readonly preemptions: number
+}
+
 /**
  * Calls of one upstream. Every failure is an InferqError with a code of the contracts' table (which says whether another
  * try makes sense), except an aborted signal's reason and what a sink threw: these come through as they are.
@@ -102,6 +114,8 @@ export interface Provider {
     readonly signal: AbortSignal
     readonly model?: string
   }): Promise<void>
+  /** The load of the upstream's engine, of every model it has; absent where the wire has no way to ask. Rejects as `chat` does. */
+  readLoad?(signal: AbortSignal): Promise<readonly EngineLoad[]>
   /** Destroys the connections. Calls still in flight reject with `upstream_interrupted`. */
   close(): Promise<void>
 }

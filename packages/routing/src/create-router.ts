@@ -2,7 +2,7 @@ import type { Deployment, Strategy } from '@inferq/config'
 import type { Candidate, ErrorDetail, RouteNote } from '@inferq/contracts'
 import { assemble } from './assemble.ts'
 import { availabilityOf } from './availability.ts'
-import { nominalCostNanoUsd } from './estimate-cost.ts'
+import { expectedTokens, nominalCostNanoUsd } from './estimate-cost.ts'
 import { createFacts, type RouteFacts, readMaxCost } from './facts.ts'
 import { type ChainLink, createFallbackChains, type FallbackChains } from './fallback-chain.ts'
 import type { LiveDeployments } from './live-deployments.ts'
@@ -78,6 +78,7 @@ export const createRouter: CreateRouter = (config) => {
       kind: 'candidates',
       candidates,
       note: noteOf(request.model, strategy, first, choice, firstLeftOut),
+      expectedTokens: expectedTokens(request.operation, request.body, prompt, firstDeploymentOf(candidates, byId)),
       ...(isCascade ? { cascade: choice.cascade } : {}),
     }
   }
@@ -152,6 +153,13 @@ function deploymentsOf(
   byId: ReadonlyMap<string, Deployment>,
 ): readonly Deployment[] {
   return candidate.deployments.flatMap((id) => byId.get(id) ?? [])
+}
+
+function firstDeploymentOf(
+  [candidate]: readonly Candidate[],
+  byId: ReadonlyMap<string, Deployment>,
+): Deployment | undefined {
+  return byId.get(candidate?.deployments[0] ?? '')
 }
 
 /** Holds nothing of the request's content. */

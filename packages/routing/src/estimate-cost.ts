@@ -21,6 +21,19 @@ export function expectedCompletionTokens(
   return Math.min(allowed, deployment?.maxOutputTokens ?? allowed) * choices
 }
 
+/**
+ * What a job is charged with out of its tenant's share before it has ended: prompt, by its length alone, and an answer as long
+ * as it may be. A job in error is corrected when it ends, so this costs nothing on the way of every request.
+ */
+export function expectedTokens(
+  operation: Operation,
+  body: Readonly<Record<string, unknown>>,
+  prompt: PromptSize,
+  deployment?: Deployment,
+): number {
+  return Math.max(1, Math.ceil(prompt.roughTokens + expectedCompletionTokens(operation, body, deployment)))
+}
+
 /** In 10^-9 USD; null when the price is not known. */
 export function estimateCostNanoUsd(
   deployment: Deployment,

@@ -9,6 +9,8 @@ export interface PromptSize {
   longest(): TokenEstimate
   /** Never below `longest().tokens`, and had without estimating. */
   readonly upperBound: number
+  /** Of everything that is read, by its length alone: right for English prose, within a factor of four for anything. */
+  readonly roughTokens: number
 }
 
 export interface TokenEstimate {
@@ -31,6 +33,8 @@ const tokensPerMessage = 4
  */
 const tokensPerImage = 765
 const tokensPerLowDetailImage = 85
+
+const charactersPerToken = 4
 
 /** Deeper than any request that is valid. */
 const maxDepth = 8
@@ -55,6 +59,7 @@ export function createPromptSize(operation: Operation, body: Readonly<Record<str
   }
   return {
     upperBound: bound(longestPart),
+    roughTokens: rough(parts),
     longest: estimateLongest,
     total() {
       total ??= parts.length > 1 ? estimate(joined(parts)) : estimateLongest()
@@ -71,6 +76,17 @@ export function estimatePromptTokens(body: Readonly<Record<string, unknown>>): n
 /** No text has more tokens than UTF-16 units by tokenx's rules. */
 function bound(part: Part): number {
   return part.characters + part.tokens
+}
+
+/** English has about four characters a token (https://platform.openai.com/tokenizer). */
+function rough(parts: readonly Part[]): number {
+  let characters = 0
+  let tokens = 0
+  for (const part of parts) {
+    characters += part.characters
+    tokens += part.tokens
+  }
+  return Math.ceil(characters / charactersPerToken) + tokens
 }
 
 function newPart(): Part {

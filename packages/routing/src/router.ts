@@ -34,6 +34,8 @@ export type RouteDecision =
       readonly candidates: readonly Candidate[]
       readonly note: RouteNote
       readonly cascade?: CascadeCheck
+      /** Of prompt and answer, roughly: what the job's tenant is charged with at first. */
+      readonly expectedTokens: number
     }
   /**
    * model_not_found, invalid_value (the model answers another kind of request), context_length_exceeded,

@@ -64,6 +64,7 @@ describe('the size of a prompt', () => {
             const size = createPromptSize(operation, body)
             expect(size.longest().tokens).toBeLessThanOrEqual(size.upperBound)
             expect(size.total().tokens).toBeGreaterThanOrEqual(0)
+            expect(size.roughTokens).toBeGreaterThanOrEqual(0)
           }
         },
       ),
@@ -74,6 +75,14 @@ describe('the size of a prompt', () => {
         expect(size.longest().tokens).toBeLessThanOrEqual(size.upperBound)
       }),
     )
+  })
+
+  it('has a rough size too, for nothing: a quarter of its characters, and what is counted in tokens', () => {
+    const { roughTokens } = createPromptSize('chat', { messages: [{ role: 'user', content: prose }] })
+    expect(roughTokens).toBe(4 + Math.ceil(prose.length / 4))
+    expect(createPromptSize('embeddings', { input: ['a'.repeat(6), 'b'.repeat(6)] }).roughTokens).toBe(3)
+    expect(createPromptSize('embeddings', { input: [[1, 2], [3]] }).roughTokens).toBe(3)
+    expect(createPromptSize('chat', {}).roughTokens).toBe(0)
   })
 
   it('takes nesting without end for nothing', () => {

@@ -84,9 +84,9 @@ async function insertJobs(database: Database, jobs: readonly InsertedJob[], opti
     text: `
       with ${proof.cte}, added as (
         insert into jobs (id, type, operation, mode, tier, owner, model, class, status, stream, keep_result, request_id,
-          metadata, candidates, route, cascade_check, webhook, request, retry_of, created_at, start_by, finish_by, relay_at)
+          metadata, candidates, route, cascade_check, webhook, request, retry_of, share, created_at, start_by, finish_by, relay_at)
         select id, type, operation, mode, tier, owner, model, class, 'queued', stream, keep_result, request_id,
-          metadata::jsonb, candidates::jsonb, route::jsonb, cascade_check::jsonb, webhook::jsonb, request::json, retry_of, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
+          metadata::jsonb, candidates::jsonb, route::jsonb, cascade_check::jsonb, webhook::jsonb, request::json, retry_of, share::jsonb, ${toTimestamp('created_at')}, ${toTimestamp('start_by')},
           ${toTimestamp('finish_by')}, now() + ${relayAfterMs} * interval '1 millisecond'
         from ${input.from} cross join held
         where held.held
@@ -117,6 +117,7 @@ const inputTypes = {
   webhook: 'text',
   request: 'text',
   retry_of: 'text',
+  share: 'text',
   created_at: 'float8',
   start_by: 'float8',
   finish_by: 'float8',
@@ -144,6 +145,7 @@ function toInput(spec: JobSpec): InsertedJob {
     webhook: jsonbText(spec.webhook),
     request: jsonText(spec.request),
     retry_of: cleanTextOrNull(spec.retryOf),
+    share: jsonbText(spec.share),
     created_at: spec.createdAt,
     start_by: spec.startBy,
     finish_by: spec.finishBy,

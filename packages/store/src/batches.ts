@@ -11,6 +11,8 @@ export interface BatchCaller {
   readonly user?: string
   readonly team?: string
   readonly metadata?: Readonly<Record<string, unknown>>
+  /** Whose share its lines come out of. Absent: of a batch that was made before there were shares. */
+  readonly tenant?: string
 }
 
 /** What is fixed when a batch is made. Times in ms since the epoch. */

@@ -3,6 +3,7 @@ import type {
   Candidate,
   CascadeCheck,
   ErrorDetail,
+  JobShare,
   JobSpec,
   JobStatus,
   JobType,
@@ -159,7 +160,7 @@ function toUsage(row: JobRow): TokenUsage | null {
 /** What it takes to run a job again. Only rows of asynchronous jobs that have not completed hold all of it. */
 export const specColumns = `
   id, type, operation, request, model, candidates, route, cascade_check, webhook, owner, tier, mode, stream, keep_result, created_at, start_by, finish_by,
-  metadata, request_id, retry_of`
+  metadata, request_id, retry_of, share`
 
 export interface SpecRow {
   readonly id: string
@@ -182,6 +183,7 @@ export interface SpecRow {
   readonly metadata: Readonly<Record<string, string>>
   readonly request_id: string
   readonly retry_of: string | null
+  readonly share: JobShare | null
 }
 
 export function toJobSpec(row: SpecRow): JobSpec {
@@ -197,6 +199,7 @@ export function toJobSpec(row: SpecRow): JobSpec {
     ...(row.webhook === null ? {} : { webhook: row.webhook }),
     owner: row.owner,
     tier: row.tier,
+    ...(row.share === null ? {} : { share: row.share }),
     mode: row.mode,
     stream: row.stream,
     keepResult: row.keep_result,

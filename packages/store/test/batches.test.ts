@@ -45,7 +45,7 @@ describe.each(databaseKinds())('files and batches on $name', ({ start }) => {
     const createdAt = Date.now() + made
     await store.insertBatch({
       ...{ id, owner, endpoint: '/v1/chat/completions', inputFileId: 'file-none', completionWindow: '24h' },
-      ...{ metadata: { a: 'b\0' }, caller: { user: 'ann', metadata: { tags: ['x'] } } },
+      ...{ metadata: { a: 'b\0' }, caller: { user: 'ann', metadata: { tags: ['x'] }, tenant: 'acme' } },
       ...{ createdAt, expiresAt: createdAt + 86_400_000, outputExpiresSeconds: null },
       ...overrides,
     })
@@ -146,7 +146,11 @@ describe.each(databaseKinds())('files and batches on $name', ({ start }) => {
       const id = await batch('b1', { outputExpiresSeconds: 3600 })
       expect(await found(id, 'b1')).toMatchObject({
         ...{ id, status: 'validating', endpoint: '/v1/chat/completions', metadata: { a: 'b\ufffd' } },
-        ...{ caller: { user: 'ann', metadata: { tags: ['x'] } }, outputExpiresSeconds: 3600, errors: null },
+        ...{
+          caller: { user: 'ann', metadata: { tags: ['x'] }, tenant: 'acme' },
+          outputExpiresSeconds: 3600,
+          errors: null,
+        },
         counts: { total: 0, completed: 0, failed: 0 },
       })
       expect(await store.getBatch(id, 'b2')).toBeNull()

@@ -466,7 +466,10 @@ describe.each(databaseKinds())('the store on $name', ({ start }) => {
 
     it('keeps what it takes to run a job again that gave no result, until it is dropped', async () => {
       const createdAt = Date.UTC(2000, 0, 1)
-      const specs = Array.from({ length: 5 }, () => jobSpec({ owner: 'again', createdAt, retryOf: 'job_before' }))
+      const share = { tenant: 'acme', weight: 0.5, tokens: 600 }
+      const specs = Array.from({ length: 5 }, () =>
+        jobSpec({ owner: 'again', createdAt, retryOf: 'job_before', share }),
+      )
       const [failed, expired, cancelled, completed, open] = specs as [JobSpec, JobSpec, JobSpec, JobSpec, JobSpec]
       const interactive = jobSpec({ owner: 'again', mode: 'interactive', createdAt })
       await store.insertAccepted(specs)

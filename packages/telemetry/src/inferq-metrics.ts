@@ -34,6 +34,14 @@ export interface InferqMetrics {
   readonly workerInFlight: Family<Gauge, 'model_class'>
   /** What the worker's gate allows in flight now. */
   readonly workerLimit: Family<Gauge, 'model_class'>
+  /** Changes of a class's limit. `reason`: `room` and others that raise or lower it. */
+  readonly gateChanges: Family<Counter, 'model_class' | 'reason'>
+  /** Looks at a backend's load that failed. */
+  readonly backendMetricsUnreadable: Family<Counter, 'model_class'>
+  /** Turns of models at backends that cannot hold them all. `from`, `to`: the models' classes. */
+  readonly modelSwaps: Family<Counter, 'from' | 'to'>
+  /** Jobs offered to the worker that has served their conversation, by its `reply`: `taken`, `refused`, `silent`. */
+  readonly handovers: Family<Counter, 'model_class' | 'reply'>
   /** A worker's wedged fetchers that were replaced. */
   readonly consumerRecreations: Family<Counter, 'model_class'>
   /** 0 closed, 1 half open, 2 open, as this process sees it. */
@@ -127,6 +135,26 @@ export function createInferqMetrics(metrics: Metrics): InferqMetrics {
       name: 'inferq_worker_limit',
       help: 'Jobs this worker may run at once',
       labels: ['model_class'],
+    }),
+    gateChanges: metrics.counter({
+      name: 'inferq_gate_changes_total',
+      help: 'Changes of the number of jobs a worker may run at once, by reason',
+      labels: ['model_class', 'reason'],
+    }),
+    backendMetricsUnreadable: metrics.counter({
+      name: 'inferq_backend_metrics_unreadable_total',
+      help: 'Looks at the load of a backend that found none',
+      labels: ['model_class'],
+    }),
+    modelSwaps: metrics.counter({
+      name: 'inferq_model_swaps_total',
+      help: 'Changes of the model whose turn it is, at backends that cannot hold all of theirs, by model class',
+      labels: ['from', 'to'],
+    }),
+    handovers: metrics.counter({
+      name: 'inferq_handovers_total',
+      help: 'Jobs that were offered to the worker that served their conversation, by its reply',
+      labels: ['model_class', 'reply'],
     }),
     consumerRecreations: metrics.counter({
       name: 'inferq_consumer_recreations_total',
