@@ -84,13 +84,16 @@ const variableOfPrefix = {
 
 function idsIn(answer: unknown): Readonly<Record<string, string>> {
   const { id, data, output_file_id: output, model_id: model } = answer as Readonly<Record<string, unknown>>
-  const first = Array.isArray(data) ? (data[0] as { readonly id?: unknown } | undefined)?.id : undefined
+  const head = Array.isArray(data) ? (data[0] as { readonly id?: unknown; readonly object?: unknown }) : undefined
+  const first = head?.id
   const found: Record<string, string> = {}
   for (const one of [first, id]) {
     if (typeof one !== 'string') continue
     const name = Object.entries(variableOfPrefix).find(([prefix]) => one.startsWith(prefix))?.[1]
     if (name !== undefined) found[name] = one
   }
+  // Its operator has named it.
+  if (head?.object === 'worker' && typeof first === 'string') found['WORKER'] = first
   if (typeof output === 'string') found['OUTPUT'] = output
   if (typeof model === 'string') found['MODEL_ID'] = model
   return found

@@ -9,7 +9,7 @@ import {
   spawnNodeChild,
   startEmbeddedPostgres,
 } from '@inferq/runtime'
-import { createSimulator, type Simulator } from '@inferq/simulator'
+import { createSimulator, type Simulator, type SimulatorOptions } from '@inferq/simulator'
 import { createStore } from '@inferq/store'
 import { createLogger } from '@inferq/telemetry'
 import { createTestRedis, type TestRedis } from '@inferq/testkit'
@@ -35,7 +35,8 @@ export interface Stack {
   readonly masterKey: string
   /** @param port default: any free one */
   startIngress(port?: number): Promise<ServiceProcess>
-  startWorker(args?: readonly string[]): Promise<ServiceProcess>
+  /** @param variables instead of those of every service */
+  startWorker(args?: readonly string[], variables?: Readonly<Record<string, string>>): Promise<ServiceProcess>
   startController(): Promise<ServiceProcess>
   /** Replaces the configuration file; nobody reads it before a reload. */
   writeConfig(text: string): Promise<void>
@@ -49,6 +50,7 @@ export interface StackOptions {
   readonly variables?: (simulatorUrl: string) => Readonly<Record<string, string>>
   /** Addresses that the services find somewhere else: `ollama:11434` at `127.0.0.1:4711`. */
   readonly hosts?: (simulatorUrl: URL) => Readonly<Record<string, string>>
+  readonly simulator?: SimulatorOptions
 }
 
 /** Models of the default configuration; `${SIMULATOR}` stands for the simulator's address. */
@@ -69,7 +71,7 @@ breaker: {enabled: false}
 export async function startStack(config = defaultConfig, options: StackOptions = {}): Promise<Stack> {
   const folder = await mkdtemp(join(tmpdir(), 'inferq-stack-'))
   const redis = createTestRedis()
-  const simulator = createSimulator()
+  const simulator = createSimulator(options.simulator)
   const masterKey = 'sk-test-master-key'
   const configFile = join(folder, 'inferq.yaml')
   const children: Child[] = []
@@ -82,7 +84,11 @@ export async function startStack(config = defaultConfig, options: StackOptions =
   ])
   const hosts = JSON.stringify(options.hosts?.(new URL(simulator.url)) ?? {})
 
-  const start = async (name: string, args: readonly string[]): Promise<ServiceProcess> => {
+  const start = async (
+    name: string,
+    args: readonly string[],
+    variables: Readonly<Record<string, string>> = {},
+  ): Promise<ServiceProcess> => {
     const lines: string[] = []
     const child = await spawnNodeChild({
       name,
@@ -104,6 +110,7 @@ export async function startStack(config = defaultConfig, options: StackOptions =
         INFERQ_STOP_DELAY_S: '0',
         TEST_HOSTS: hosts,
         ...options.variables?.(simulator.url),
+        ...variables,
       },
       log,
       clock,
@@ -131,7 +138,7 @@ export async function startStack(config = defaultConfig, options: StackOptions =
     simulator,
     masterKey,
     startIngress: (port = 0) => start('ingress', ['--port', String(port)]),
-    startWorker: (args = []) => start('worker', args),
+    startWorker: (args = [], variables = {}) => start('worker', args, variables),
     startController: () => start('controller', []),
     writeConfig: (text) => writeFile(configFile, text),
     async close() {

@@ -1,9 +1,13 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createService, type Service } from '@inferq/runtime'
 import type { Metrics } from '@inferq/telemetry'
 import type { Settings } from './settings.ts'
 
 type MetricsPage = Pick<Metrics, 'render' | 'contentType'>
+
+/** What else is served, by path. A handler that rejects is answered for with 500. */
+export type PortRoutes = Readonly<Record<string, PortHandler>>
+type PortHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
 
 /** One page of two registries that share no metric. */
 export function joinPages(first: MetricsPage, second: () => Promise<string>): MetricsPage {
@@ -20,10 +24,18 @@ export function joinPages(first: MetricsPage, second: () => Promise<string>): Me
  * `/metrics` for Prometheus and `/health/liveness` for a supervisor, on a port of their own (`INFERQ_METRICS_PORT`), for
  * services that serve no HTTP themselves. Nothing in it needs a key: keep the port inside.
  */
-export function createMetricsServer(settings: Pick<Settings, 'host' | 'metricsPort'>, metrics: MetricsPage): Service {
+export function createMetricsServer(
+  settings: Pick<Settings, 'host' | 'metricsPort'>,
+  metrics: MetricsPage,
+  routes: PortRoutes = {},
+): Service {
   const { host, metricsPort } = settings
   const server = createServer((request, response) => {
-    if (request.url === '/health/liveness' || request.url === '/health/liveliness') {
+    const [path = ''] = request.url?.split('?') ?? []
+    const handler = Object.hasOwn(routes, path) ? routes[path] : undefined
+    if (handler !== undefined) {
+      answer(handler, request, response).catch(() => (response.headersSent ? response : response.writeHead(500)).end())
+    } else if (request.url === '/health/liveness' || request.url === '/health/liveliness') {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}')
     } else if (request.url === '/metrics') {
       metrics.render().then(
@@ -48,4 +60,8 @@ export function createMetricsServer(settings: Pick<Settings, 'host' | 'metricsPo
       server.close()
     },
   })
+}
+
+async function answer(handler: PortHandler, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  await handler(request, response)
 }

@@ -23,6 +23,8 @@ export interface Settings {
   readonly port: number
   /** Where clients reach the ingress, for the URLs in answers: without a slash at its end. Not set: as each request came. */
   readonly publicUrl: string | undefined
+  /** A secret: opens `/autoscale` of the ingress and nothing else. */
+  readonly autoscaleKey: string | undefined
   /** A proxy stands before the ingress: `x-forwarded-*` is believed. */
   readonly trustProxy: boolean
   /** How long a stopping ingress stays open for balancers that ask for its readiness, and what it gives its clients then. */
@@ -47,6 +49,7 @@ const schema = {
   host: textVariable('INFERQ_HOST', { default: '127.0.0.1' }),
   port: integerVariable('PORT', { min: 0, max: 65_535, default: 4000 }),
   publicUrl: urlVariable('INFERQ_PUBLIC_URL', { protocols: ['http:', 'https:'], default: undefined }),
+  autoscaleKey: textVariable('INFERQ_AUTOSCALE_KEY', { default: undefined }),
   trustProxy: flagVariable('INFERQ_TRUST_PROXY', { default: false }),
   stopDelaySeconds: integerVariable('INFERQ_STOP_DELAY_S', { min: 0, max: 3_600, default: 5 }),
   stopTimeoutSeconds: integerVariable('INFERQ_STOP_TIMEOUT_S', { min: 1, max: 86_400, default: 30 }),
@@ -85,9 +88,15 @@ function plainUrl(text: string): string {
 }
 
 /** What the environment says of how the ingress is reached. */
-export function ingressOptionsOf(settings: Settings): Pick<IngressOptions, 'trustProxy' | 'publicUrl'> {
-  const { trustProxy, publicUrl } = settings
-  return { trustProxy, ...(publicUrl === undefined ? {} : { publicUrl }) }
+export function ingressOptionsOf(
+  settings: Settings,
+): Pick<IngressOptions, 'trustProxy' | 'publicUrl' | 'autoscaleKey'> {
+  const { trustProxy, publicUrl, autoscaleKey } = settings
+  return {
+    trustProxy,
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    ...(autoscaleKey === undefined ? {} : { autoscaleKey }),
+  }
 }
 
 /** Redis for a command that cannot bring its own. */

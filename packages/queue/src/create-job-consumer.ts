@@ -2,21 +2,27 @@ import type { RedisKeys } from '@inferq/contracts'
 import { type Clock, createService, createSystemClock, errorMessage, type Log } from '@inferq/runtime'
 import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { type BullData, referenceOf } from './bull-jobs.ts'
-import { createFetcher, type Fetcher, stillHereDelayMs } from './fetcher.ts'
-import { type ConsumeOptions, type JobConsumer, LostLockError, type ProcessResult } from './job-queue.ts'
+import { type BullData, deliveryOf, readData } from './bull-jobs.ts'
+import { createFetcher, type Fetcher, isGuest, stillHereDelayMs } from './fetcher.ts'
+import { createGuests } from './guests.ts'
+import { type ConsumeOptions, type JobConsumer, LostLockError, type Placing, type ProcessResult } from './job-queue.ts'
+import { createOffers, type JobHandover } from './offers.ts'
 import { createProgressWatch, type ProgressWatchOptions } from './progress-watch.ts'
 import { createQuietWarning } from './quiet-warning.ts'
+import { spreadLimit } from './spread-limit.ts'
 
 export interface JobConsumerOptions extends ConsumeOptions {
   /** Commands of all consumers of this process; `maxRetriesPerRequest: null`, as BullMQ wants it. */
   readonly redis: Redis
   readonly keys: RedisKeys
+  readonly placing: Pick<Placing, 'placeOf'>
   readonly log: Log
   /** Default: the system's. */
   readonly clock?: Clock
   /** When a fetcher with room and a backlog counts as wedged. */
   readonly watch?: Pick<ProgressWatchOptions, 'everyMs' | 'stuckMs'>
+  /** Jobs that another worker should rather run are offered to it, and those that others offer are run here. */
+  readonly handover?: JobHandover
   /** A fetcher was wedged, and another one has taken its place. */
   onRecreated?(): void
 }
@@ -27,8 +33,11 @@ export interface JobConsumerOptions extends ConsumeOptions {
  */
 const jobsPerFetcher = 8
 const maxFetchers = 8
-/** Bounds a wait for work, not a poll: a new job wakes a waiting Worker at once. */
-const waitSeconds = 10
+/**
+ * A new job wakes one waiting Worker at once. Where that is one of a node that was just cut off, whose connection Redis still
+ * believes in, nobody is woken: so everybody looks by themselves this often (a fetch that finds nothing).
+ */
+const waitSeconds = 1
 /** After a fetch, or an end of a job, that found no Redis. */
 const retryDelayMs = 250
 /** A lost worker is no fault of the job: the bound is the token log's count of tries, which ends a job with an outcome. */
@@ -56,36 +65,72 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
   const leaving = new Map<Fetcher, Promise<void>>()
   const warnOfTrouble = createQuietWarning(log, clock, 'consumer-error')
   let quieted = false
+  let stopListening: (() => void) | undefined
 
   const process = async (job: Job<BullData>, token: string | undefined): Promise<void> => {
-    const result = refuse(job) ?? (await run(job, token))
+    const result = refuse(job, token) ?? (await run(job, token))
     if (result.kind === 'done') return
+    await keepPlace(job)
     await job.moveToDelayed(Date.now() + Math.max(result.delayMs, shortestDelayMs), token)
     throw new DelayedError()
   }
 
+  /** A job goes back to where it stood: while it ran the class may have been numbered anew. */
+  const keepPlace = async (job: Job<BullData>): Promise<void> => {
+    const priority = options.placing.placeOf(options.class, readData(job.data).at)
+    if (priority !== job.priority) await job.changePriority({ priority })
+  }
+
   /** A job whose old run, of another fetcher, has not ended here: that one has lost its lock, and ends first. */
-  const refuse = (job: Job<BullData>): ProcessResult | undefined => {
-    if (quieted) return { kind: 'again', delayMs: 0 }
+  const refuse = (job: Job<BullData>, token = ''): ProcessResult | undefined => {
+    if (quieted || concurrency === 0) return { kind: 'again', delayMs: 0 }
     const bullId = job.id ?? ''
+    if (isGuest(token)) guests?.onBegun(bullId)
+    else if (guests?.isFull()) return { kind: 'again', delayMs: 0 }
     if (!abortRun(bullId)) return undefined
     return { kind: 'again', delayMs: stillHereDelayMs }
   }
 
   const run = async (job: Job<BullData>, token = ''): Promise<ProcessResult> => {
     const bullId = job.id ?? ''
-    const reference = referenceOf(bullId, job.name, job.data, options.class)
+    const reference = deliveryOf(bullId, job.name, job.data, options.class)
     const controller = new AbortController()
     running.set(reference.jobId, { bullId, token, controller })
     try {
       return await options.process(reference, controller.signal)
     } catch (error) {
       log.error({ jobId: reference.jobId, class: options.class, error }, 'job-processing-failed')
+      await keepPlace(job).catch((): void => {})
       throw error
     } finally {
       if (running.get(reference.jobId)?.controller === controller) running.delete(reference.jobId)
+      guests?.onRoom()
     }
   }
+
+  const lockKey = (bullId: string): string =>
+    `${keys.queuePrefix(options.class)}:${keys.queueName(options.class)}:${bullId}:lock`
+  const offers =
+    options.handover &&
+    createOffers({
+      ...options.handover,
+      class: options.class,
+      lockMs: options.lockMs,
+      lockKey,
+      onTrouble: warnOfTrouble,
+    })
+  const guests =
+    options.handover &&
+    createGuests({
+      handover: options.handover.handover,
+      lockMs: options.lockMs,
+      lockKey,
+      fetchers: () => fetchers,
+      limit: () => (quieted ? 0 : concurrency),
+      running: () => running.size,
+      clock,
+      log,
+    })
 
   const abort = (jobId: string, reason: Error): boolean => {
     const found = running.get(jobId)
@@ -103,7 +148,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
 
   const onFailed = (job: Job<BullData> | undefined, error: Error): void => {
     if (job === undefined || job.finishedOn === undefined) return
-    const reference = referenceOf(job.id ?? '', job.name, job.data, options.class)
+    const reference = deliveryOf(job.id ?? '', job.name, job.data, options.class)
     options.onAbandoned(reference, error.message).catch((failure: unknown) => {
       log.error({ jobId: reference.jobId, error: failure }, 'abandoned-job-not-ended')
     })
@@ -127,6 +172,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
       },
       clock,
       process,
+      ...(offers === undefined ? {} : { keep: offers.keep }),
       onFailed,
       onLostLocks(bullIds, workerId) {
         for (const bullId of bullIds) abortRun(bullId, workerId)
@@ -172,26 +218,32 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     onStuck: recreate,
   })
 
-  const countOf = (jobsAtOnce: number): number => Math.min(maxFetchers, Math.ceil(jobsAtOnce / jobsPerFetcher))
-  /** Jobs at once of the fetcher at `place` of `count`. */
-  const shareOf = (place: number, count: number): number =>
-    Math.floor(concurrency / count) + (place < concurrency % count ? 1 : 0)
+  /** None goes for a limit that is a little lower now: each is a connection. */
+  const countOf = (jobsAtOnce: number): number =>
+    Math.max(Math.min(maxFetchers, Math.ceil(jobsAtOnce / jobsPerFetcher)), Math.min(fetchers.length, jobsAtOnce))
+  const begin = (fetcher: Fetcher): void => {
+    if (fetcher.jobsAtOnce > 0) fetcher.launch()
+    else fetcher.lookOut()
+  }
 
   const service = createService({
     name: `consumer ${options.class}`,
     async start() {
-      const count = countOf(concurrency)
-      for (let i = 0; i < count; i++) fetchers.push(addFetcher(shareOf(i, count), i === 0))
+      const count = Math.max(1, countOf(concurrency))
+      const shares = spreadLimit(concurrency, Array(count).fill(0))
+      for (const [place, share] of shares.entries()) fetchers.push(addFetcher(share, place === 0))
       await Promise.all(fetchers.map(({ worker }) => worker.waitUntilReady()))
-      for (const fetcher of fetchers) fetcher.launch()
+      fetchers.forEach(begin)
       await watch.start()
+      if (guests !== undefined) stopListening = options.handover?.handover.listen(options.class, guests.take)
     },
     async quiet() {
       quieted = true
-      await Promise.all(fetchers.map(({ worker }) => worker.pause(true)))
+      await Promise.all(fetchers.map((fetcher) => fetcher.quiet()))
     },
     async stop(deadline) {
       quieted = true
+      stopListening?.()
       await watch.stop(deadline)
       const closed = Promise.all([...leaving.values(), ...fetchers.map((fetcher) => fetcher.retire())])
       const late = new Promise<'late'>((resolve) => {
@@ -217,13 +269,15 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
       if (quieted || fetchers.length === 0) return
       const count = countOf(concurrency)
       for (const fetcher of fetchers.splice(count)) retire(fetcher)
-      fetchers.forEach((fetcher, place) => {
-        fetcher.jobsAtOnce = shareOf(place, count)
-      })
-      while (fetchers.length < count) {
-        const fetcher = addFetcher(shareOf(fetchers.length, count), false)
-        fetchers.push(fetcher)
-        fetcher.launch()
+      // Nothing may be taken: one that only looks for jobs of lost workers, and fetches at once when it is launched.
+      if (count === 0) fetchers.push(addFetcher(0, true))
+      while (fetchers.length < count) fetchers.push(addFetcher(0, false))
+      const shares = fetchers.map((fetcher) => fetcher.jobsAtOnce)
+      for (const [place, share] of spreadLimit(concurrency, shares).entries()) {
+        const fetcher = fetchers[place]
+        if (fetcher === undefined) continue
+        fetcher.jobsAtOnce = share
+        begin(fetcher)
       }
     },
     get inFlight() {

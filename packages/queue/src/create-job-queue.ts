@@ -1,23 +1,27 @@
 import type { RedisKeys } from '@inferq/contracts'
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { type BullData, bandScores, bullId, bullOptions, jobIdOf } from './bull-jobs.ts'
-import type { CancelBroadcast, JobQueue } from './job-queue.ts'
+import { type BullData, bullId, bullOptions, jobIdOf, readData } from './bull-jobs.ts'
+import type { CancelBroadcast, JobQueue, Placing } from './job-queue.ts'
+import { renumberJobs } from './renumber-jobs.ts'
 import { toUnavailable } from './unavailable.ts'
 
 export interface JobQueueOptions {
   /** Commands only. Without an offline queue, so that a producer hears at once that Redis is away. */
   readonly redis: Redis
   readonly keys: RedisKeys
+  readonly placing: Placing
   readonly log: { warn(fields: object, event: string): void }
 }
 
 /** Nobody reads BullMQ's events here: the token log tells more. It insists on a stream, so keep it short. */
 const eventsKept = 100
 const heldPageSize = 500
+/** How far from the front the oldest is looked for. */
+const oldestAmong = 1_000
 
 /** The producing side over BullMQ: one queue per model class, made when it is first used. */
-export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue {
+export function createJobQueue({ redis, keys, placing, log }: JobQueueOptions): JobQueue {
   const queues = new Map<string, Queue<BullData>>()
 
   const queueOf = (modelClass: string): Queue<BullData> => {
@@ -46,8 +50,14 @@ export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue 
 
   return {
     async enqueue(reference, delayMs = 0) {
+      const demand = { ...reference.share, tier: reference.tier }
+      const { prefix } = reference
+      const ready = placing.ready(reference.class)
+      if (ready !== undefined) await ready
+      const { at, place } = placing.place(reference.class, demand)
+      const data = { ...demand, at, ...(prefix === undefined ? {} : { prefix }) }
       await queueOf(reference.class)
-        .add(reference.type, { tier: reference.tier }, bullOptions(reference, delayMs))
+        .add(reference.type, data, bullOptions(reference, place, delayMs))
         .catch(toUnavailable)
     },
 
@@ -64,9 +74,12 @@ export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue 
     async remove(reference) {
       const queue = queueOf(reference.class)
       const id = bullId(reference)
-      const existed = await redis.exists(queue.toKey(id)).catch(toUnavailable)
-      if (existed === 0) return 'absent'
-      return (await queue.remove(id).catch(toUnavailable)) === 1 ? 'removed' : 'active'
+      const data = await redis.hget(queue.toKey(id), 'data').catch(toUnavailable)
+      if (data === null) return 'absent'
+      if ((await queue.remove(id).catch(toUnavailable)) !== 1) return 'active'
+      const { tenant, weight, tokens, tier } = readData(data)
+      placing.left(reference.class, { tenant, weight, tokens, tier })
+      return 'removed'
     },
 
     async depth(modelClass) {
@@ -83,18 +96,17 @@ export function createJobQueue({ redis, keys, log }: JobQueueOptions): JobQueue 
 
     async oldestAt(modelClass) {
       const queue = queueOf(modelClass)
-      // Within a band it is the order of arrival that decides: its first is its oldest.
-      const heads = await Promise.all(
-        bandScores.map(([from, below]) =>
-          redis.zrange(queue.toKey('prioritized'), from, `(${below}`, 'BYSCORE', 'LIMIT', 0, 1),
-        ),
-      ).catch(toUnavailable)
-      const times = await Promise.all(heads.flat().map((id) => redis.hget(queue.toKey(id), 'timestamp'))).catch(
-        toUnavailable,
-      )
-      // One may have been taken between the two looks.
+      const ids = await redis.zrange(queue.toKey('prioritized'), '0', String(oldestAmong - 1)).catch(toUnavailable)
+      const times = await Promise.all(ids.map((id) => redis.hget(queue.toKey(id), 'timestamp'))).catch(toUnavailable)
+      // Some may have been taken between the two looks.
       const known = times.filter((time) => time !== null).map(Number)
       return known.length === 0 ? null : Math.min(...known)
+    },
+
+    async renumber(modelClass, signal) {
+      return renumberJobs(queueOf(modelClass), redis, (at) => placing.placeOf(modelClass, at), signal).catch(
+        toUnavailable,
+      )
     },
 
     async *held(modelClass) {

@@ -1,18 +1,24 @@
 export { type CancelListenerOptions, createCancelListener } from './cancel-listener.ts'
 export { createJobConsumer, type JobConsumerOptions } from './create-job-consumer.ts'
 export { createCancelBroadcast, createJobQueue, type JobQueueOptions } from './create-job-queue.ts'
+export { createHandover, type Handover, type HandoverOptions } from './handover.ts'
 export {
   type CancelBroadcast,
   type ConsumeOptions,
+  type Delivery,
   type JobConsumer,
   type JobQueue,
   type JobReference,
   LostLockError,
+  type Placing,
   type ProcessResult,
   type QueueDepth,
   type RemoveResult,
+  referenceTo,
+  type WorkerLane,
   type WorkerRegistration,
 } from './job-queue.ts'
+export type { JobHandover } from './offers.ts'
 export {
   createOutcomeConsumer,
   type OutcomeConsumerOptions,
@@ -26,4 +32,5 @@ export {
   type OutcomeWeight,
   weighOutcomes,
 } from './outcomes/stream-info.ts'
-export { createWorkerRegistry, type WorkerRegistry } from './worker-registry.ts'
+export { prefixLeft, prefixSought } from './prefix.ts'
+export { createWorkerRegistry, slotsOf, type WorkerRegistry } from './worker-registry.ts'

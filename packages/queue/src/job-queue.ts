@@ -1,5 +1,6 @@
-import type { JobType, Tier } from '@inferq/contracts'
+import type { JobShare, JobSpec, JobType, Tier } from '@inferq/contracts'
 import type { Service } from '@inferq/runtime'
+import { prefixSought } from './prefix.ts'
 
 /** What the queue carries of a job: a reference. The job itself is in its record (tokenlog). */
 export interface JobReference {
@@ -8,7 +9,50 @@ export interface JobReference {
   readonly type: JobType
   readonly class: string
   readonly tier: Tier
+  readonly share: JobShare
+  /** What a turn of a conversation goes on from (`prefixSought`). */
+  readonly prefix?: string
 }
+
+/** A job as the queue hands it out. */
+export interface Delivery extends JobReference {
+  /** Where it stood in the class's virtual time. */
+  readonly at: number
+}
+
+/** What is taken for a job that says nothing of its share. */
+const usualTokens = 1_000
+
+/** The place in line of a job at a hop of its candidates. */
+export function referenceTo(spec: JobSpec, hop: number): JobReference {
+  const prefix = prefixSought(spec, hop)
+  return {
+    jobId: spec.id,
+    hop,
+    type: spec.type,
+    class: spec.candidates[hop]?.class ?? '',
+    tier: spec.tier,
+    share: spec.share ?? { tenant: spec.owner, weight: 1, tokens: usualTokens },
+    ...(prefix === undefined ? {} : { prefix }),
+  }
+}
+
+/** Who goes first. */
+export interface Placing {
+  /** To be awaited before a job is placed, where it is not undefined: what is known of the class is too old. Never rejects. */
+  ready(modelClass: string): Promise<void> | undefined
+  /**
+   * Where a job stands in its class, which charges its tenant: `at` in the class's virtual time, for good; and its place as
+   * the class is numbered now, 1 (first) to 2,097,151.
+   */
+  place(modelClass: string, demand: JobDemand): { readonly at: number; readonly place: number }
+  /** The place of a job that stands there, as the class is numbered now. */
+  placeOf(modelClass: string, at: number): number
+  /** A job was taken out of the line before anybody took it: its tenant is not to be charged for it. */
+  left(modelClass: string, demand: JobDemand): void
+}
+
+export type JobDemand = JobShare & { readonly tier: Tier }
 
 export type RemoveResult = 'removed' | 'active' | 'absent'
 
@@ -28,8 +72,13 @@ export interface JobQueue {
   /** Takes a waiting job out. */
   remove(reference: Pick<JobReference, 'jobId' | 'hop' | 'class'>): Promise<RemoveResult>
   depth(modelClass: string): Promise<QueueDepth>
-  /** When the oldest job that waits (a delayed one does not) came into this queue, ms epoch; null when none waits. */
+  /**
+   * When the oldest job that waits (a delayed one does not) came into this queue, ms epoch; null when none waits. Looks at the
+   * first thousand in line: the oldest of each tenant is not far from the front.
+   */
   oldestAt(modelClass: string): Promise<number | null>
+  /** Gives every job that waits or is delayed the place it has as its class is numbered now. Gives how many had another. */
+  renumber(modelClass: string, signal: AbortSignal): Promise<number>
   /**
    * Ids of the jobs in this queue, whether they wait, are delayed or run, page by page. Those that are there all the time are
    * among them, once or more often.
@@ -51,14 +100,14 @@ export type ProcessResult =
 
 export interface ConsumeOptions {
   readonly class: string
-  /** Jobs at once. */
+  /** Jobs at once; 0 as in `resize`. */
   readonly concurrency: number
   /** A worker that does not renew its lock for this long has lost its jobs. */
   readonly lockMs: number
   /** How often the queue looks for lost jobs. */
   readonly stalledMs: number
   /** `signal` is aborted when somebody else has the job (LostLockError), or with the reason given to `abort`. */
-  process(reference: JobReference, signal: AbortSignal): Promise<ProcessResult>
+  process(delivery: Delivery, signal: AbortSignal): Promise<ProcessResult>
   /** The queue has given a job up after many redeliveries that failed: it has to be ended. */
   onAbandoned(reference: JobReference, reason: string): Promise<void>
 }
@@ -75,11 +124,32 @@ export interface JobConsumer extends Service {
   /** Aborts the running attempt of a job here; false when it does not run here. */
   abort(jobId: string, reason: Error): boolean
   abortAll(reason: Error): void
-  /** Changes how many jobs run at once, from now on; running ones are left alone. */
+  /**
+   * Changes how many jobs run at once, from now on; running ones are left alone. 0: takes nothing new until it is raised, and
+   * then at once.
+   */
   resize(concurrency: number): void
   readonly inFlight: number
   /** Their ids. */
   readonly runningJobs: readonly string[]
+}
+
+/** A class on a worker. */
+export interface WorkerLane {
+  readonly class: string
+  /** Jobs at once, now; never more than what is configured. */
+  readonly limit: number
+  readonly configured: number
+  /**
+   * Jobs at once that it can be counted on for: where the backend's load last held it, as configured as long as it has not. The limit
+   * of one that was idle is lower, and rises in seconds.
+   */
+  readonly slots?: number
+  readonly inFlight: number
+  /** Why the limit is kept below what is configured: the backend's load, or `model_not_loaded`; null: it is not. */
+  readonly held: string | null
+  /** What was last read of the backend; null where it tells nothing. */
+  readonly load: { readonly waiting: number; readonly running: number; readonly kvUsage?: number | undefined } | null
 }
 
 /** A worker as others see it. */
@@ -93,7 +163,10 @@ export interface WorkerRegistration {
   readonly inFlight: number
   readonly startedAt: number
   readonly lastBeatAt: number
-  readonly state: 'running' | 'draining'
+  /** `draining`: takes nothing new, and ends what it has. `drained`: it has nothing any more. */
+  readonly state: 'running' | 'draining' | 'drained'
   /** Of the configuration it runs on. */
   readonly fingerprint: string
+  /** Absent from a worker of an earlier version. */
+  readonly lanes?: readonly WorkerLane[]
 }

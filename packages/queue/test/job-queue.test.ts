@@ -13,17 +13,20 @@ import {
   type JobReference,
   LostLockError,
 } from '../src/index.ts'
+import { createTestPlacing, share } from './support.ts'
 
 let server: TestRedis
 let queue: JobQueue
 let consumers: JobConsumer[]
+let placing: ReturnType<typeof createTestPlacing>
 const deadline = { signal: new AbortController().signal, timeoutMs: 5_000 }
 const log = createSilentLog()
 
 beforeEach(async () => {
   server = createTestRedis()
   consumers = []
-  queue = createJobQueue({ redis: await server.connect(), keys: server.keys, log })
+  placing = createTestPlacing()
+  queue = createJobQueue({ redis: await server.connect(), keys: server.keys, placing, log })
 })
 afterEach(async () => {
   await Promise.all(consumers.map((consumer) => consumer.stop(deadline)))
@@ -32,7 +35,15 @@ afterEach(async () => {
 })
 
 function reference(overrides: Partial<JobReference> = {}): JobReference {
-  return { jobId: createId('job'), hop: 0, type: 'completion', class: 'llama3.1:8b', tier: 'default', ...overrides }
+  return {
+    jobId: createId('job'),
+    hop: 0,
+    type: 'completion',
+    class: 'llama3.1:8b',
+    tier: 'default',
+    share,
+    ...overrides,
+  }
 }
 
 async function consume(process: ConsumeOptions['process'], overrides: Partial<ConsumeOptions> = {}) {
@@ -45,6 +56,7 @@ async function consume(process: ConsumeOptions['process'], overrides: Partial<Co
     onAbandoned: async () => {},
     redis: await server.connect('blocking'),
     keys: server.keys,
+    placing,
     log,
     ...overrides,
   })
@@ -94,6 +106,67 @@ describe('the line', () => {
     expect(await oldestAt()).toBeNull()
   })
 
+  it('stays as it is when the class is numbered anew, and who comes later stands where it belongs', async () => {
+    const waiting = [reference(), reference({ tier: 'flex' }), reference({ tier: 'flex' })]
+    const delayed = reference()
+    for (const job of waiting) await queue.enqueue(job)
+    await queue.enqueue(delayed, 60_000)
+    placing.base = 900
+    const renumber = () => queue.renumber('llama3.1:8b', new AbortController().signal)
+    // Two controllers at once.
+    const moved = await Promise.all([renumber(), renumber()])
+    expect(Math.max(...moved)).toBeGreaterThan(0)
+    const late = reference()
+    await queue.enqueue(late)
+    const [early, ...flex] = waiting
+    const line = [early, late, ...flex].map((job) => queue.position(job ?? late))
+    expect(await Promise.all(line)).toEqual([1, 2, 3, 4])
+    expect(await renumber()).toBe(0)
+    const redis = await server.connect()
+    const priorities = [early, delayed].map((job) =>
+      redis.hget(
+        `${server.keys.queuePrefix('llama3.1:8b')}:${server.keys.queueName('llama3.1:8b')}:${job?.jobId}-0`,
+        'priority',
+      ),
+    )
+    expect(await Promise.all(priorities)).toEqual(['101', '101'])
+  })
+
+  it('has its place for a job that was numbered before and comes back', async () => {
+    const back = reference()
+    await queue.enqueue(back)
+    const taken: string[] = []
+    await consume(async ({ jobId }) => {
+      taken.push(jobId)
+      if (taken.length > 1) return { kind: 'done' }
+      placing.base = 1_500
+      for (let i = 0; i < 4; i++) await queue.enqueue(reference({ tier: 'flex' }))
+      return { kind: 'again', delayMs: 0 }
+    })
+    await until(() => taken.length === 6)
+    // With the number it had before it would be the last.
+    expect(taken.at(-1)).not.toBe(back.jobId)
+  })
+
+  it('takes what was put there before jobs had places, first of all', async () => {
+    const redis = await server.connect()
+    const waiting = reference()
+    await queue.enqueue(waiting)
+    const old = reference()
+    await queue.enqueue(old)
+    const key = `${server.keys.queuePrefix('llama3.1:8b')}:${server.keys.queueName('llama3.1:8b')}:${old.jobId}-0`
+    await redis.hset(key, 'data', JSON.stringify({ tier: 'default' }))
+    expect(await queue.renumber('llama3.1:8b', new AbortController().signal)).toBe(1)
+    expect(await Promise.all([old, waiting].map((job) => queue.position(job)))).toEqual([1, 2])
+    const seen: unknown[] = []
+    await consume(async (job) => {
+      seen.push(job)
+      return { kind: 'done' }
+    })
+    await until(() => seen.length === 2)
+    expect(seen[0]).toMatchObject({ jobId: old.jobId, at: 0, share: { tenant: '', weight: 1, tokens: 0 } })
+  })
+
   it('takes a job once however often it is added while it is there', async () => {
     const job = reference()
     await Promise.all([queue.enqueue(job), queue.enqueue(job), queue.enqueue(job)])
@@ -112,7 +185,10 @@ describe('the line', () => {
     const waiting = reference()
     await queue.enqueue(waiting)
     expect(await queue.remove(waiting)).toBe('removed')
+    // Once: its tenant is charged nothing for it.
     expect(await queue.remove(waiting)).toBe('absent')
+    const gone = { modelClass: waiting.class, tier: waiting.tier, ...waiting.share }
+    expect(placing.gone).toEqual([gone])
 
     const running = reference()
     await queue.enqueue(running)
@@ -123,6 +199,7 @@ describe('the line', () => {
     })
     await until(() => consumer.inFlight === 1)
     expect(await queue.remove(running)).toBe('active')
+    expect(placing.gone).toEqual([gone])
     gate.resolve()
   })
 })
@@ -137,7 +214,7 @@ describe('a consumer', () => {
       return { kind: 'done' }
     })
     await until(() => seen.length === 1)
-    expect(seen[0]).toEqual(job)
+    expect(seen[0]).toEqual({ ...job, at: 2_000 })
   })
 
   it('runs no more jobs at once than it may, and as many as it may', async () => {
@@ -300,7 +377,7 @@ it('lists the workers that beat, and forgets those that do not', async () => {
 
 it('tells a producer at once that Redis is away', async () => {
   const redis = await server.connect()
-  const producer = createJobQueue({ redis, keys: server.keys, log })
+  const producer = createJobQueue({ redis, keys: server.keys, placing, log })
   await producer.enqueue(reference())
   redis.disconnect()
   await expect(producer.enqueue(reference())).rejects.toMatchObject({ code: 'service_unavailable' })

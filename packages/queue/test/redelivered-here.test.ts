@@ -2,6 +2,9 @@ import { createSilentLog } from '@inferq/runtime'
 import { createTestRedis, until } from '@inferq/testkit'
 import { expect, it } from 'vitest'
 import { createJobConsumer, createJobQueue, LostLockError } from '../src/index.ts'
+import { createTestPlacing, share } from './support.ts'
+
+const placing = createTestPlacing()
 
 /** Long enough not to be lost because the machine is busy. */
 const lockMs = 3_000
@@ -11,12 +14,12 @@ it('a job that comes back to the worker that lost it waits for its old run to en
   const server = createTestRedis()
   const log = createSilentLog()
   const redis = await server.connect()
-  const queue = createJobQueue({ redis, keys: server.keys, log })
+  const queue = createJobQueue({ redis, keys: server.keys, placing, log })
   const runs: { readonly signal: AbortSignal; end(): void }[] = []
   let running = 0
   let atOnce = 0
   const consumer = createJobConsumer({
-    ...{ class: modelClass, concurrency: 2, lockMs, stalledMs: 100, keys: server.keys, log },
+    ...{ class: modelClass, concurrency: 2, lockMs, stalledMs: 100, keys: server.keys, placing, log },
     redis: await server.connect('blocking'),
     async process(_, signal) {
       atOnce = Math.max(atOnce, ++running)
@@ -29,7 +32,7 @@ it('a job that comes back to the worker that lost it waits for its old run to en
     async onAbandoned() {},
   })
   await consumer.start()
-  await queue.enqueue({ jobId: 'job_a', hop: 0, type: 'completion', class: modelClass, tier: 'default' })
+  await queue.enqueue({ jobId: 'job_a', hop: 0, type: 'completion', class: modelClass, tier: 'default', share })
   await until(() => runs.length === 1)
 
   // As if the process had been frozen: the lock is gone. The look for stalled jobs is its own.

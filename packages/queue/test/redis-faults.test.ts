@@ -9,6 +9,9 @@ import {
   type JobConsumerOptions,
   type JobQueue,
 } from '../src/index.ts'
+import { createTestPlacing, share } from './support.ts'
+
+const placing = createTestPlacing()
 
 let server: OwnRedis
 let queue: JobQueue
@@ -16,7 +19,7 @@ const deadline = { signal: new AbortController().signal, timeoutMs: 10_000 }
 
 beforeAll(async () => {
   server = await startOwnRedis()
-  queue = createJobQueue({ redis: await server.connect(), keys: server.keys, log: createSilentLog() })
+  queue = createJobQueue({ redis: await server.connect(), keys: server.keys, placing, log: createSilentLog() })
 })
 afterAll(async () => {
   await queue.close()
@@ -33,7 +36,7 @@ function countingLog() {
 
 async function consume(options: Partial<JobConsumerOptions> & Pick<JobConsumerOptions, 'class' | 'process'>) {
   const consumer = createJobConsumer({
-    ...{ concurrency: 1, lockMs: 10_000, stalledMs: 5_000, keys: server.keys, log: createSilentLog() },
+    ...{ concurrency: 1, lockMs: 10_000, stalledMs: 5_000, keys: server.keys, placing, log: createSilentLog() },
     redis: options.redis ?? (await server.connect('blocking')),
     async onAbandoned() {},
     ...options,
@@ -48,7 +51,14 @@ async function stop(consumer: JobConsumer): Promise<void> {
 }
 
 function enqueue(modelClass: string): Promise<void> {
-  return queue.enqueue({ jobId: createId('job'), hop: 0, type: 'completion', class: modelClass, tier: 'default' })
+  return queue.enqueue({
+    jobId: createId('job'),
+    hop: 0,
+    type: 'completion',
+    class: modelClass,
+    tier: 'default',
+    share,
+  })
 }
 
 describe('a wedged consumer', () => {

@@ -13,10 +13,10 @@ import type { Tier } from '@inferq/contracts'
  * flood that came when it was short would stand before whoever comes later.
  */
 export interface ClassClock {
-  /** Where a job stands, and charges its flow for it. `tag` goes with the job, for `started`. */
-  place(demand: Demand): { readonly tag: number; readonly at: number }
-  /** A job with this tag was started. */
-  started(tag: number): void
+  /** Where a job stands in virtual time; charges its flow for it. */
+  place(demand: Demand): number
+  /** A job of this tier that stood there was started. */
+  started(tier: Tier, at: number): void
   /** A job of this flow took other than was charged for it. */
   correct(demand: Demand, actualTokens: number): void
   /** What other processes have to know; null when there is nothing. Until `sent` or `kept` no other is taken. */
@@ -52,7 +52,7 @@ export interface FlowReport {
 
 export interface SharedClock {
   readonly clock: number
-  /** Ends of the flows that were reported. */
+  /** Ends of the flows that were reported, and of those that others have changed. */
   readonly ends: ReadonlyMap<string, number>
 }
 
@@ -90,9 +90,10 @@ export function createClassClock(): ClassClock {
       const tag = Math.max(clock, flow.end)
       flow.unsent = add(flow.unsent, { floor: flow.end < clock ? clock : null, charge })
       flow.end = tag + charge
-      return { tag, at: tag + lagOfTier[demand.tier] }
+      return tag + lagOfTier[demand.tier]
     },
-    started(tag) {
+    started(tier, at) {
+      const tag = at - lagOfTier[tier]
       if (tag <= clock) return
       clock = tag
       unsentClock = true
@@ -120,10 +121,10 @@ export function createClassClock(): ClassClock {
     sent(known) {
       clock = Math.max(clock, known.clock)
       sendingClock = false
-      for (const [name, flow] of flows) {
-        flow.sending = undefined
-        const end = known.ends.get(name)
-        if (end === undefined) continue
+      for (const flow of flows.values()) flow.sending = undefined
+      for (const [name, end] of known.ends) {
+        if (end <= clock && !flows.has(name)) continue
+        const flow = flowOf(name)
         flow.end = flow.unsent === undefined ? end : Math.max(end, flow.unsent.floor ?? 0) + flow.unsent.charge
       }
     },

@@ -19,20 +19,29 @@ export interface SharesOptions {
 const lookEveryMs = 1_000
 const forgottenAfterMs = 60_000
 const forgetFlowsEveryMs = 10_000
+/** What was heard longer ago may be wrong by whole floods. */
+const knownForMs = 2_000
+/** For the news of a class. A Redis that says nothing for so long will not take the job either. */
+const waitsAtMostMs = 250
 
 interface ClassState {
   readonly clock: ClassClock
   base: number
   meanSeconds: number | null
+  /** Of the flows, as it was told last. */
+  version: number
   ended: { readonly jobs: number; readonly seconds: number }
   usedAt: number
   askedAt: number
+  /** When what is known was asked for. */
+  toldAt: number
   forgotAt: number
+  telling: Promise<void> | undefined
 }
 
 /** See Shares. While Redis is away every process goes by what it knows itself. */
 export function createShares({ redis, keys, clock, log, everyMs = 100 }: SharesOptions): Shares {
-  const sync = defineScript(redis, { name: 'inferqSharesSync', lua: readSource('sync.lua'), numberOfKeys: 1 })
+  const sync = defineScript(redis, { name: 'inferqSharesSync', lua: readSource('sync.lua'), numberOfKeys: 2 })
   const move = defineScript(redis, { name: 'inferqSharesRebase', lua: readSource('rebase.lua'), numberOfKeys: 1 })
   const classes = new Map<string, ClassState>()
 
@@ -40,8 +49,9 @@ export function createShares({ redis, keys, clock, log, everyMs = 100 }: SharesO
     let state = classes.get(modelClass)
     if (state === undefined) {
       const never = Number.NEGATIVE_INFINITY
-      const times = { usedAt: never, askedAt: never, forgotAt: never }
-      state = { clock: createClassClock(), base: 0, meanSeconds: null, ended: nothing, ...times }
+      const times = { usedAt: never, askedAt: never, toldAt: never, forgotAt: never }
+      const known = { base: 0, meanSeconds: null, version: 0 }
+      state = { clock: createClassClock(), ...known, ended: nothing, ...times, telling: undefined }
       classes.set(modelClass, state)
     }
     state.usedAt = clock.monotonic()
@@ -59,13 +69,20 @@ export function createShares({ redis, keys, clock, log, everyMs = 100 }: SharesO
     const flows = [...(report?.flows ?? [])]
     try {
       const reply = await sync(
-        ...[keys.shares(modelClass), report?.clock ?? 0, forgets ? 1 : 0, ended.jobs, ended.seconds],
+        ...[keys.shares(modelClass), keys.sharesChanged(modelClass)],
+        ...[report?.clock ?? 0, forgets ? 1 : 0, ended.jobs, ended.seconds, state.version],
         ...flows.flatMap(([name, { floor, charge }]) => [name, floor ?? '', charge]),
       )
-      const [shared = 0, base = 0, meanSeconds = 0, ...ends] = (reply as readonly string[]).map(Number)
-      state.clock.sent({ clock: shared, ends: new Map(flows.map(([name], place) => [name, ends[place] ?? 0])) })
-      state.base = base
-      state.meanSeconds = meanSeconds > 0 ? meanSeconds : null
+      const [shared, base, meanSeconds, version, ...rest] = reply as readonly string[]
+      const ends = new Map(flows.map(([name], place) => [name, Number(rest[place])]))
+      for (let place = flows.length; place + 1 < rest.length; place += 2) {
+        ends.set(rest[place] ?? '', Number(rest[place + 1]))
+      }
+      state.clock.sent({ clock: Number(shared), ends })
+      state.base = Number(base)
+      state.meanSeconds = Number(meanSeconds) > 0 ? Number(meanSeconds) : null
+      state.version = Number(version)
+      state.toldAt = now
     } catch (cause) {
       state.clock.kept()
       state.ended = { jobs: state.ended.jobs + ended.jobs, seconds: state.ended.seconds + ended.seconds }
@@ -76,6 +93,14 @@ export function createShares({ redis, keys, clock, log, everyMs = 100 }: SharesO
     state.clock.forget()
   }
 
+  /** One report at a time. */
+  const tellOnce = (modelClass: string, state: ClassState): Promise<void> => {
+    state.telling ??= tell(modelClass, state).finally(() => {
+      state.telling = undefined
+    })
+    return state.telling
+  }
+
   const service = createPeriodicService({
     name: 'shares',
     intervalMs: everyMs,
@@ -84,23 +109,37 @@ export function createShares({ redis, keys, clock, log, everyMs = 100 }: SharesO
     async run() {
       const unused = clock.monotonic() - forgottenAfterMs
       for (const [name, state] of classes) if (state.usedAt < unused) classes.delete(name)
-      await Promise.all([...classes].map(([name, state]) => tell(name, state)))
+      await Promise.all([...classes].map(([name, state]) => tellOnce(name, state)))
     },
   })
 
   return {
     ...service,
+    ready(modelClass) {
+      const state = stateOf(modelClass)
+      if (clock.monotonic() - state.toldAt < knownForMs) return undefined
+      return new Promise((resolve) => {
+        const cancel = clock.after(waitsAtMostMs, resolve)
+        const go = (): void => {
+          cancel()
+          resolve()
+        }
+        tellOnce(modelClass, state).then(go, go)
+      })
+    },
     place(modelClass, demand) {
       const { clock: classClock, base } = stateOf(modelClass)
-      const { tag, at } = classClock.place(demand)
-      return { place: placeOf(at, base), base, tag }
+      const at = classClock.place(demand)
+      return { at, place: placeOf(at, base) }
     },
-    started: (modelClass, tag) => stateOf(modelClass).clock.started(tag),
+    placeOf: (modelClass, at) => placeOf(at, stateOf(modelClass).base),
+    started: (modelClass, tier, at) => stateOf(modelClass).clock.started(tier, at),
     ended(modelClass, demand, { tokens, seconds }) {
       const state = stateOf(modelClass)
       state.clock.correct(demand, tokens)
       state.ended = { jobs: state.ended.jobs + 1, seconds: state.ended.seconds + seconds }
     },
+    left: (modelClass, demand) => stateOf(modelClass).clock.correct(demand, 0),
     meanSeconds: (modelClass) => stateOf(modelClass).meanSeconds,
     async rebase(modelClass) {
       const [known, base = 0] = (await redis.hmget(keys.shares(modelClass), 'clock', 'base')).map(Number)

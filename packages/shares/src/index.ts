@@ -1,4 +1,4 @@
 export { type ClassClock, createClassClock, type Demand } from './class-clock.ts'
 export { createShares, type SharesOptions } from './create-shares.ts'
-export { lastPlace, movedPlace, placeOf } from './places.ts'
+export { lastPlace, placeOf } from './places.ts'
 export type { Place, Shares } from './shares.ts'

@@ -10,11 +10,6 @@ export function placeOf(at: number, base: number): number {
   return Math.min(lastPlace, Math.max(1, 1 + Math.floor((at - base) / step)))
 }
 
-/** The same job's place after the base has moved. */
-export function movedPlace(place: number, oldBase: number, base: number): number {
-  return Math.min(lastPlace, Math.max(1, place - Math.floor((base - oldBase) / step)))
-}
-
 /** The base that a class with this clock should have: the old one as long as there is room before it. */
 export function baseFor(clock: number, base: number): number {
   return clock - base < rebaseAfter * step ? base : Math.floor(clock / step) * step

@@ -10,17 +10,17 @@ const demand = (tenant: string, more: Partial<Demand> = {}): Demand => ({
 /** One server of a class that serves the smallest place first, and whoever waits in it. */
 function createLine(clock: ClassClock = createClassClock()) {
   let arrivals = 0
-  let waiting: { readonly at: number; readonly tag: number; readonly arrival: number; readonly demand: Demand }[] = []
+  let waiting: { readonly at: number; readonly arrival: number; readonly demand: Demand }[] = []
   return {
     add(one: Demand, count = 1) {
-      for (let i = 0; i < count; i++) waiting.push({ ...clock.place(one), arrival: ++arrivals, demand: one })
+      for (let i = 0; i < count; i++) waiting.push({ at: clock.place(one), arrival: ++arrivals, demand: one })
     },
     /** Starts the next; undefined when nobody waits. */
     serve(): Demand | undefined {
       const [next] = waiting.toSorted((a, b) => a.at - b.at || a.arrival - b.arrival)
       if (next === undefined) return undefined
       waiting = waiting.filter((one) => one !== next)
-      clock.started(next.tag)
+      clock.started(next.demand.tier, next.at)
       return next.demand
     },
     get waiting() {
@@ -126,10 +126,13 @@ describe('a tier', () => {
   })
 })
 
+/** How far a job of tier default stands behind its tag. */
+const lag = 4_000
+
 describe('what a process tells', () => {
   it('is told once, though Redis did not take it at first, and what came meanwhile too', () => {
     const clock = createClassClock()
-    clock.started(50)
+    clock.started('priority', 50)
     clock.place(demand('a'))
     expect(clock.take()).toEqual({ clock: 50, flows: new Map([['default:a', { floor: 50, charge: 400 }]]) })
     clock.place(demand('a'))
@@ -137,7 +140,7 @@ describe('what a process tells', () => {
     expect(clock.take()).toEqual({ clock: 50, flows: new Map([['default:a', { floor: 50, charge: 800 }]]) })
     clock.sent({ clock: 50, ends: new Map([['default:a', 850]]) })
     expect(clock.take()).toBeNull()
-    expect(clock.place(demand('a')).tag).toBe(850)
+    expect(clock.place(demand('a'))).toBe(850 + lag)
   })
 
   it('gives way to what all know, without losing what came meanwhile', () => {
@@ -147,6 +150,6 @@ describe('what a process tells', () => {
     clock.place(demand('a'))
     // Another process has charged 1,000 to the same tenant.
     clock.sent({ clock: 0, ends: new Map([['default:a', 1_400]]) })
-    expect(clock.place(demand('a')).tag).toBe(1_800)
+    expect(clock.place(demand('a'))).toBe(1_800 + lag)
   })
 })

@@ -14,6 +14,7 @@ import {
   type ServiceGroup,
   whenRedisReady,
 } from '@inferq/runtime'
+import { createShares } from '@inferq/shares'
 import { createStore } from '@inferq/store'
 import type { InferqMetrics, Metrics } from '@inferq/telemetry'
 import { createTokenLog } from '@inferq/tokenlog'
@@ -49,7 +50,8 @@ export function composeController(options: ComposeControllerOptions): ServiceGro
   const redis = createRedis({ ...connection, role: 'command' })
   const blocking = createRedis({ ...connection, role: 'blocking' })
   const store = createStore({ url: databaseUrl, log })
-  const queue = createJobQueue({ redis, keys, log })
+  const shares = createShares({ redis, keys, clock, log })
+  const queue = createJobQueue({ redis, keys, placing: shares, log })
   const tokenLog = createTokenLog({ redis, keys, clock })
 
   const close = async (): Promise<void> => {
@@ -79,6 +81,7 @@ export function composeController(options: ComposeControllerOptions): ServiceGro
     webhookSecrets: createWebhookSecrets(store, options.sealer),
     tokenLog,
     queue,
+    shares,
     cancellations: createCancelBroadcast({ redis, keys }),
     redis,
     blocking,
@@ -95,5 +98,5 @@ export function composeController(options: ComposeControllerOptions): ServiceGro
       ...options.options,
     },
   })
-  return createServiceGroup({ log, clock, name: 'controller' }, [connections, controller])
+  return createServiceGroup({ log, clock, name: 'controller' }, [connections, shares, controller])
 }

@@ -10,6 +10,7 @@ import {
   type Redis,
   type ServiceGroup,
 } from '@inferq/runtime'
+import type { Shares } from '@inferq/shares'
 import type { Store } from '@inferq/store'
 import type { InferqMetrics, Metrics } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
@@ -22,6 +23,7 @@ import { createOutcomeGate } from './outcome-gate.ts'
 import { createOutcomeRecorder } from './outcome-recorder.ts'
 import { createReconciler } from './reconciler.ts'
 import { createRelay } from './relay.ts'
+import { createRenumbering } from './renumbering.ts'
 import { createRequeue } from './requeue-jobs.ts'
 import { createRetention } from './retention.ts'
 import type { Resolve } from './webhooks/send.ts'
@@ -36,6 +38,8 @@ export interface ControllerParts {
   readonly tokenLog: TokenLog
   /** On the connection of `tokenLog`: a job's record has to reach Redis before its place in the queue. */
   readonly queue: JobQueue
+  /** The queue goes by them; started by whoever made them. */
+  readonly shares: Shares
   readonly cancellations: CancelBroadcast
   /** Commands. */
   readonly redis: Redis
@@ -151,6 +155,7 @@ export function createController(parts: ControllerParts): ServiceGroup {
     periodic('expiry', options.expireEveryMs, (signal) => expiry(signal)),
     periodic('reconciler', options.reconcileEveryMs, (signal) => reconciler.turn(signal)),
     periodic('ended-elsewhere', options.reconcileEveryMs, (signal) => endedElsewhere.turn(signal)),
+    periodic('renumbering', options.renumberEveryMs, createRenumbering(parts)),
     periodic('retention', options.retainEveryMs, (signal) => retention(signal)),
   ])
 }

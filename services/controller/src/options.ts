@@ -15,6 +15,8 @@ export interface ControllerOptions {
   readonly retainEveryMs: number
   /** Between two looks at all queues for jobs that Postgres has ended; one in doubt is looked at at once. */
   readonly endedElsewhereEveryMs: number
+  /** Between two looks at how far the classes' clocks have come. */
+  readonly renumberEveryMs: number
   /** Between two steps of running batches, and between two looks while there is none. */
   readonly batchEveryMs: number
   readonly batchIdleMs: number
@@ -52,6 +54,7 @@ export const defaultOptions: ControllerOptions = {
   reconcileEveryMs: 2_000,
   retainEveryMs: 60_000,
   endedElsewhereEveryMs: 600_000,
+  renumberEveryMs: 10_000,
   batchEveryMs: 100,
   batchIdleMs: 1_000,
   batchKeepMs: 30 * 86_400_000,

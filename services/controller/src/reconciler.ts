@@ -1,4 +1,5 @@
 import type { JobRecord } from '@inferq/contracts'
+import { referenceTo } from '@inferq/queue'
 import type { ControllerParts } from './controller.ts'
 import type { OutcomeGate } from './outcome-gate.ts'
 import type { Requeue } from './requeue-jobs.ts'
@@ -46,8 +47,7 @@ export function createReconciler(
   const ensureQueued = async (record: JobRecord): Promise<void> => {
     const { spec, hop, status } = record
     if (status !== 'queued') return
-    const modelClass = spec.candidates[hop]?.class ?? ''
-    await queue.enqueue({ jobId: spec.id, hop, type: spec.type, class: modelClass, tier: spec.tier })
+    await queue.enqueue(referenceTo(spec, hop))
   }
 
   /** Gives where the next page starts: after '' when this was the last one. */

@@ -1,4 +1,5 @@
 import type { JobSpec } from '@inferq/contracts'
+import { referenceTo } from '@inferq/queue'
 import type { LostJob } from '@inferq/store'
 import type { Counter, Family } from '@inferq/telemetry'
 import type { ControllerParts } from './controller.ts'
@@ -19,16 +20,7 @@ export function createRequeue(
   const requeue = async (jobs: readonly LostJob[], reason: 'relayed' | 'lost'): Promise<void> => {
     // In this order on one connection: a worker that takes the job from the queue finds its record.
     await Promise.all(
-      jobs.flatMap(({ spec, losses }) => [
-        tokenLog.open(spec, '', losses),
-        queue.enqueue({
-          jobId: spec.id,
-          hop: 0,
-          type: spec.type,
-          class: spec.candidates[0]?.class ?? '',
-          tier: spec.tier,
-        }),
-      ]),
+      jobs.flatMap(({ spec, losses }) => [tokenLog.open(spec, '', losses), queue.enqueue(referenceTo(spec, 0))]),
     )
     if (jobs.length === 0) return
     recovered.with({ reason }).inc(jobs.length)

@@ -87,6 +87,8 @@ describe('a batch that runs', () => {
       ...{ model: 'small', startBy: expiresAt, finishBy: expiresAt, metadata: { batch_id: id } },
       request: { model: 'small', messages: [{ role: 'user', content: 'line 1' }], metadata: { tags: 'x' } },
       candidates: [{ model: 'small', class: 'gpu' }],
+      // Of a batch from before there were shares: its owner's.
+      share: { tenant: 'owner', weight: 1, tokens: 4 + 2 + 500 },
     })
     await answer(id, 2)
     await until(async () => (await found(id)).counts.completed === 1)
@@ -98,6 +100,12 @@ describe('a batch that runs', () => {
       tokens: { input: 6, output: 10 },
     })
     expect((await ended(id, true)).map(({ result }) => result)).toEqual([{ text: 'answer 1' }, { text: 'answer 2' }])
+  })
+
+  it('comes out of the share of its tenant', async () => {
+    await world.startController()
+    const id = await startBatch([{ max_tokens: 7 }], { caller: { user: 'ann', tenant: 'acme' } })
+    expect((await specOf(id, 1)).share).toEqual({ tenant: 'acme', weight: 3, tokens: 4 + 2 + 7 })
   })
 
   it('keeps few lines in the queue, and more as those are answered', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type InferqConfig, parseConfig } from '@inferq/config'
 import type { AttemptRecord, EndPayload, JobSpec, JobStatus, RedisKeys } from '@inferq/contracts'
 import { createSealer } from '@inferq/liveconfig'
-import { createCancelBroadcast, createJobConsumer, createJobQueue, type JobQueue } from '@inferq/queue'
+import { createCancelBroadcast, createJobConsumer, createJobQueue, type JobQueue, referenceTo } from '@inferq/queue'
 import {
   createDeadline,
   createId,
@@ -15,6 +15,7 @@ import {
   type ServiceGroup,
   startEmbeddedPostgres,
 } from '@inferq/runtime'
+import { createShares } from '@inferq/shares'
 import { createStore, type Store, type StoredJob } from '@inferq/store'
 import { createInferqMetrics, createMetrics, type Metrics } from '@inferq/telemetry'
 import { createJobSpec, createTestRedis, type TestRedis } from '@inferq/testkit'
@@ -108,6 +109,7 @@ const quick: Partial<ControllerOptions> = {
   expireEveryMs: 20,
   reconcileEveryMs: 20,
   retainEveryMs: 20,
+  renumberEveryMs: 20,
   batchEveryMs: 20,
   batchIdleMs: 20,
 }
@@ -118,7 +120,8 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
   const log = createSilentLog()
   const redis = await server.connect()
   const tokenLog = createTokenLog({ redis, keys, clock })
-  const queue = createJobQueue({ redis, keys, log })
+  const shares = createShares({ redis, keys, clock, log })
+  const queue = createJobQueue({ redis, keys, placing: shares, log })
   const controllers: ServiceGroup[] = []
   const stops: (() => Promise<void>)[] = []
   const begun = new Map<string, { attempt: AttemptRecord; record: Parameters<TokenLog['finish']>[0] }>()
@@ -136,6 +139,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
         store,
         tokenLog,
         queue,
+        shares,
         cancellations: createCancelBroadcast({ redis, keys }),
         webhookSecrets: createWebhookSecrets(store, createSealer('test')),
         redis,
@@ -156,7 +160,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
       const spec = jobSpec(overrides)
       if (spec.mode === 'async') await store.insertAccepted([spec])
       await tokenLog.open(spec)
-      await queue.enqueue({ jobId: spec.id, hop: 0, type: spec.type, class: 'gpu', tier: spec.tier })
+      await queue.enqueue(referenceTo(spec, 0))
       if (spec.mode === 'async') await store.markEnqueued([spec.id])
       return spec
     },
@@ -183,7 +187,7 @@ export async function createWorld(store: Store, server: TestRedis = createTestRe
     async serve() {
       const began: string[] = []
       const consumer = createJobConsumer({
-        ...{ class: 'gpu', concurrency: 8, lockMs: 6_000, stalledMs: 2_000, keys, log },
+        ...{ class: 'gpu', concurrency: 8, lockMs: 6_000, stalledMs: 2_000, keys, placing: shares, log },
         redis: await server.connect('blocking'),
         async process({ jobId, hop }) {
           const result = await tokenLog.begin(jobId, { hop, class: 'gpu', worker: 'w1', maxTries: 3 })
@@ -234,6 +238,7 @@ model_list:
     litellm_params: {model: openai/up, api_base: "http://127.0.0.1:9/v1", api_key: sk-test}
     model_info: {class: gpu, context_window: 1000}
 classes: {gpu: {concurrency: 22}}
+shares: {tenants: {acme: 3}}
 `,
   },
   env: {},

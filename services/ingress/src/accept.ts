@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { weightOf } from '@inferq/config'
 import {
   type ErrorDetail,
   InferqError,
@@ -16,6 +17,7 @@ import { buildSpec, operationOf, type RequestBody, tierOf } from './job-spec.ts'
 import type { RequestFacts } from './request-facts.ts'
 import { requestFault } from './request-faults.ts'
 import { routeRequestOf } from './route-request.ts'
+import { tenantOf } from './tenant.ts'
 import type { Validation } from './validation.ts'
 
 export interface Acceptance {
@@ -31,6 +33,8 @@ export interface Acceptance {
   readonly base?: string
   /** For the job to make; default: a new one. */
   readonly jobId?: string
+  /** Whose share it comes out of. Default: what identity and headers say. */
+  readonly tenant?: string
 }
 
 /** A request of an OpenAI route as a job for the connection that waits. Throws what routing refuses. */
@@ -117,8 +121,9 @@ export function acceptResponse(
 }
 
 /**
- * A job that ended without a result once more, as a new one: the same request on the same terms, routed as of now. Its
- * request was checked when it was first accepted. Throws what routing refuses.
+ * A job that ended without a result once more, as a new one: the same request on the same terms, routed as of now, out of the
+ * share of the same tenant, whoever asks for it. Its request was checked when it was first accepted. Throws what routing
+ * refuses.
  */
 export function acceptRetry(
   core: IngressCore,
@@ -126,9 +131,10 @@ export function acceptRetry(
   caller: Omit<Acceptance, 'operation' | 'request'>,
 ): JobSpec {
   const { operation, request, tier, createdAt, startBy, finishBy, metadata, webhook } = ended
+  const tenant = ended.share?.tenant ?? tenantOf(caller.identity, {})
   return accept(
     core,
-    { ...caller, operation, request },
+    { ...caller, operation, request, tenant },
     {
       mode: 'async',
       keepResult: true,
@@ -172,7 +178,8 @@ interface Terms {
 
 function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpec {
   core.outcomeRoom.check()
-  const { operation, request, identity, requestId, facts } = acceptance
+  const { operation, request, identity, requestId, facts, headers } = acceptance
+  const { tenant = tenantOf(identity, headers) } = acceptance
   const { paramPrefix, isAwaited = false, ...rest } = terms
   const now = core.clock.now()
   const model = modelOf(core, request, `${paramPrefix}model`)
@@ -183,10 +190,13 @@ function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpe
   // Who waits on a connection is better told at once that nothing may be called; an asynchronous job can wait for it.
   const decision = core.router().route(asked, core.health, { refuseOpen: isAwaited || terms.mode === 'interactive' })
   if (decision.kind === 'refused') throw refusal(decision.error, paramPrefix)
-  const { candidates, note, cascade } = decision
+  const { candidates, note, cascade, expectedTokens } = decision
+  const id = acceptance.jobId ?? createId('job')
+  // It waits in the class of its first candidate, whether another one had room or not.
+  core.queueRoom.admit(candidates[0]?.class ?? '', id)
   const spec = buildSpec({
     ...rest,
-    id: acceptance.jobId ?? createId('job'),
+    id,
     operation,
     request,
     model,
@@ -194,6 +204,7 @@ function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpe
     route: note,
     ...(cascade === undefined ? {} : { cascade }),
     owner: identity.owner,
+    share: { tenant, weight: weightOf(core.config().shares, tenant), tokens: expectedTokens },
     now,
     requestId,
   })

@@ -9,6 +9,7 @@ import { registerDocs } from './plugins/docs.ts'
 import { registerErrors } from './plugins/errors.ts'
 import { registerOpenApi } from './plugins/openapi.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
+import { registerAutoscaleRoutes } from './routes/autoscale.ts'
 import { registerBatchRoutes } from './routes/batches.ts'
 import { registerCostRoutes } from './routes/cost.ts'
 import { registerExplainRoute } from './routes/explain.ts'
@@ -26,6 +27,7 @@ import { registerOperationsRoutes } from './routes/operations.ts'
 import { registerQueueRoutes } from './routes/queues.ts'
 import { registerResponseRoutes } from './routes/responses.ts'
 import { registerWebhookRoutes } from './routes/webhooks.ts'
+import { registerWorkerRoutes } from './routes/workers.ts'
 import { createValidation, formatSchemaErrors } from './validation.ts'
 
 /** Idle connections are kept a little longer than load balancers do (60 s), so that it is they who close. */
@@ -62,6 +64,8 @@ export async function createApp(core: IngressCore): Promise<FastifyInstance> {
   registerDocs(app)
   registerOperationsRoutes(app, core)
   registerQueueRoutes(app, core)
+  registerWorkerRoutes(app, core)
+  registerAutoscaleRoutes(app, core)
   await app.register(async (guarded) => {
     requireKey(guarded, core.authenticator)
     registerModelRoutes(guarded, core)

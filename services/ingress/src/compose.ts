@@ -17,6 +17,7 @@ import {
   whenRedisReady,
   withDeadline,
 } from '@inferq/runtime'
+import { createShares } from '@inferq/shares'
 import type { Store } from '@inferq/store'
 import { createInferqMetrics, type InferqMetrics, type Logger, type Metrics } from '@inferq/telemetry'
 import { createLogFollower, createTokenLog } from '@inferq/tokenlog'
@@ -82,7 +83,8 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
   const redis = createRedis({ ...connection, role: 'command', replyTimeoutMs, overrides: { ...lazily, ...retries } })
   const subscriber = createRedis({ ...connection, role: 'subscriber' })
   const tokenLog = createTokenLog({ redis, keys, clock })
-  const queue = createJobQueue({ redis, keys, log })
+  const shares = createShares({ redis, keys, clock, log })
+  const queue = createJobQueue({ redis, keys, placing: shares, log })
   const watcher = createId('ingress')
   const follower = createLogFollower({ tokenLog, subscriber, redis, keys, clock, log, watcher })
   const inferqMetrics = options.inferqMetrics ?? createInferqMetrics(metrics)
@@ -109,6 +111,7 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
       queue,
       cancellations: createCancelBroadcast({ redis, keys }),
       workers: createWorkerRegistry({ redis, keys }),
+      shares,
       eventTokens: createEventTokens(() => options.sealer.deriveKey('event tokens')),
       store,
       files: createFileStore(live.current().files.storage, options.filesDir ?? '.inferq/files'),
@@ -154,8 +157,10 @@ export function composeIngress(options: ComposeIngressOptions): Ingress {
     connections,
     follower,
     health,
+    shares,
     models,
     outcomeRoom,
+    core.queueRoom,
     core.batchDesk,
     server,
   ])

@@ -3,14 +3,18 @@ import { createRouter, type Router } from '@inferq/routing'
 import { createBackground } from './background.ts'
 import { createBatchDesk } from './batches/batch-desk.ts'
 import { createBeatWheel } from './beat-wheel.ts'
+import { createClassPace } from './class-pace.ts'
 import type { IngressCore, IngressParts } from './dependencies.ts'
 import { createDeploymentChecks } from './deployment-checks.ts'
 import { defaultOptions, type IngressOptions } from './options.ts'
 import { createPositionComments } from './position-comments.ts'
+import { createQueueRoom } from './queue-room.ts'
 
 /** Joins the parts with what one running ingress holds itself. */
 export function createCore(parts: IngressParts, options: Partial<IngressOptions> = {}): IngressCore {
   const merged: IngressOptions = { ...defaultOptions, ...options }
+  const background = createBackground(parts)
+  const pace = createClassPace(parts)
   let routed: { readonly config: InferqConfig; readonly router: Router } | undefined
   const core: IngressCore = {
     ...parts,
@@ -20,10 +24,12 @@ export function createCore(parts: IngressParts, options: Partial<IngressOptions>
       if (routed?.config !== config) routed = { config, router: createRouter(config) }
       return routed.router
     },
-    background: createBackground(parts),
+    background,
+    pace,
+    queueRoom: createQueueRoom({ ...parts, pace, runInBackground: background.run }),
     batchDesk: createBatchDesk(() => core),
     beats: createBeatWheel({ clock: parts.clock, intervalMs: merged.beatMs }),
-    positions: createPositionComments(parts.queue),
+    positions: createPositionComments(parts.queue, pace),
     exchanges: new Set(),
     readers: new Set(),
     waits: new Set(),

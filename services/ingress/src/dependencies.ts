@@ -5,6 +5,7 @@ import type { LiveConfig } from '@inferq/liveconfig'
 import type { CancelBroadcast, JobQueue, WorkerRegistry } from '@inferq/queue'
 import type { Router } from '@inferq/routing'
 import type { Clock, ServiceCheck } from '@inferq/runtime'
+import type { Shares } from '@inferq/shares'
 import type { BatchTable, BatchWork, FileTable, Store } from '@inferq/store'
 import type { InferqMetrics, Logger, Metrics } from '@inferq/telemetry'
 import type { LogFollower, TokenLog } from '@inferq/tokenlog'
@@ -12,6 +13,7 @@ import type { WebhookSecrets } from '@inferq/webhooks'
 import type { Background } from './background.ts'
 import type { BatchDesk } from './batches/batch-desk.ts'
 import type { BeatWheel } from './beat-wheel.ts'
+import type { ClassPace } from './class-pace.ts'
 import type { DeploymentChecks } from './deployment-checks.ts'
 import type { EventReader } from './event-reader.ts'
 import type { EventTokens } from './event-tokens.ts'
@@ -21,6 +23,7 @@ import type { ModelRegistry } from './models/model-registry.ts'
 import type { IngressOptions } from './options.ts'
 import type { OutcomeRoom } from './outcome-room.ts'
 import type { PositionComments } from './position-comments.ts'
+import type { QueueRoom } from './queue-room.ts'
 
 /** What an ingress needs of the record of truth. */
 export type IngressStore = Pick<
@@ -62,8 +65,10 @@ export interface IngressParts {
   readonly follower: LogFollower
   /** On the connection of `tokenLog`: a job's record has to reach Redis before its place in the queue. */
   readonly queue: JobQueue
+  /** How long a job of a class takes. */
+  readonly shares: Pick<Shares, 'meanSeconds'>
   readonly cancellations: CancelBroadcast
-  readonly workers: Pick<WorkerRegistry, 'list'>
+  readonly workers: Pick<WorkerRegistry, 'list' | 'find' | 'orderDrain' | 'cancelDrain'>
   /** Of signed URLs. */
   readonly eventTokens: EventTokens
   /** What is known of the deployments; the ingress calls none of them. */
@@ -92,6 +97,10 @@ export interface IngressCore extends IngressParts {
   router(): Router
   readonly deploymentChecks: DeploymentChecks
   readonly background: Background
+  /** How fast the jobs of a class go. */
+  readonly pace: ClassPace
+  /** Whether a class takes more jobs. */
+  readonly queueRoom: QueueRoom
   readonly batchDesk: BatchDesk
   /** Beats every `beatMs` for all who stream to a client. */
   readonly beats: BeatWheel

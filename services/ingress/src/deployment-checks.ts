@@ -116,6 +116,7 @@ function specOf(deployment: Deployment, now: number, timeoutMs: number): JobSpec
     candidates: [{ model, class: deployment.class, deployments: [id] }],
     route: { strategy: 'simple-shuffle', reason: 'a health check' },
     owner,
+    share: { tenant: owner, weight: 1, tokens: 20 },
     tier: 'priority',
     mode: 'interactive',
     keepResult: false,

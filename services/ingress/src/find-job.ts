@@ -7,6 +7,7 @@ import {
   type LogPosition,
   type ProgressPayload,
 } from '@inferq/contracts'
+import type { JobReference } from '@inferq/queue'
 import type { StoredJob } from '@inferq/store'
 import type { IngressCore } from './dependencies.ts'
 import type { LiveFacts } from './job-view.ts'
@@ -60,10 +61,19 @@ export async function liveFacts(core: IngressCore, record: JobRecord): Promise<L
   if (isTerminal(status)) return { position: null, progress: null, end: await readEnd(core, record) }
   if (status === 'queued') {
     const modelClass = spec.candidates[hop]?.class ?? ''
-    const position = await core.queue.position({ jobId: spec.id, hop, class: modelClass }).catch(() => null)
-    return { position, progress: null, end: null }
+    return { ...(await placeInLine(core, { jobId: spec.id, hop, class: modelClass })), progress: null, end: null }
   }
   return { position: null, progress: spec.operation === 'summary' ? await readProgress(core, record) : null, end: null }
+}
+
+/** Nulls where it does not wait (any more), or nobody can tell. */
+export async function placeInLine(
+  core: IngressCore,
+  reference: Pick<JobReference, 'jobId' | 'hop' | 'class'>,
+): Promise<Pick<LiveFacts, 'position' | 'etaSeconds'>> {
+  const position = await core.queue.position(reference).catch(() => null)
+  if (position === null) return { position }
+  return { position, etaSeconds: await core.pace.etaSeconds(reference.class, position) }
 }
 
 /** The end of a job whose record says it ended; null when its log is no longer there. */

@@ -1,6 +1,7 @@
 import type {
   Candidate,
   CascadeCheck,
+  JobShare,
   JobSpec,
   JobType,
   JobWebhook,
@@ -21,6 +22,7 @@ export interface SpecInput {
   readonly route: RouteNote
   readonly cascade?: CascadeCheck
   readonly owner: string
+  readonly share: JobShare
   readonly tier: Tier
   readonly mode: JobSpec['mode']
   readonly keepResult: boolean
@@ -55,6 +57,7 @@ export function buildSpec(input: SpecInput): JobSpec {
     ...(input.cascade === undefined ? {} : { cascade: input.cascade }),
     owner: input.owner,
     tier: input.tier,
+    share: input.share,
     mode,
     stream: streams(input),
     keepResult: input.keepResult,

@@ -12,6 +12,8 @@ import type { StoredJob } from '@inferq/store'
 export interface LiveFacts {
   /** 1 is next; null when it does not wait, or cannot be told. */
   readonly position: number | null
+  /** Seconds until it starts, as far as can be told. */
+  readonly etaSeconds?: number | null
   readonly progress: ProgressPayload | null
   /** The end, once there is one. */
   readonly end: EndPayload | null
@@ -20,13 +22,14 @@ export interface LiveFacts {
 /** A job as clients see it, from its live record. `base` goes before the paths of its URLs. */
 export function viewOfRecord(record: JobRecord, facts: LiveFacts, base: string): JobView {
   const { spec, status } = record
-  const { end, position, progress } = facts
+  const { end, position, etaSeconds = null, progress } = facts
   const startedAt = record.attempts[0]?.startedAt ?? null
   return viewOfJob(base, {
     ...spec,
     status,
     class: spec.candidates[record.hop]?.class ?? '',
     position,
+    etaSeconds,
     attempts: record.attempts,
     progress,
     startedAt,

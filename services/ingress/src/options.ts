@@ -34,6 +34,8 @@ export interface IngressOptions {
   readonly trustProxy: boolean
   /** Where this ingress is reached from outside, for the URLs in answers; otherwise as the request came. */
   readonly publicUrl?: string
+  /** A secret: opens `/autoscale` and nothing else. */
+  readonly autoscaleKey?: string
 }
 
 export const defaultOptions: IngressOptions = {

@@ -1,5 +1,5 @@
 import { type ErrorDetail, InferqError, type JobRecord, type JobSpec } from '@inferq/contracts'
-import type { JobReference } from '@inferq/queue'
+import { referenceTo } from '@inferq/queue'
 import type { KeyHold } from '@inferq/store'
 import type { IngressCore } from './dependencies.ts'
 
@@ -8,18 +8,15 @@ export function freshRecord(spec: JobSpec): JobRecord {
   return { spec, status: 'queued', hop: 0, attempt: 0, tries: 0, cancelRequested: false, attempts: [] }
 }
 
-/** The reference under which a fresh job waits. */
-export function firstReference(spec: JobSpec): JobReference {
-  return { jobId: spec.id, hop: 0, type: spec.type, class: spec.candidates[0]?.class ?? '', tier: spec.tier }
-}
-
 /**
  * Opens a job's record and log and puts it in its queue, in one round trip: both go out on one connection in this
  * order, so a worker that takes the job finds its record. Throws `service_unavailable`.
  */
 export async function openAndEnqueue(core: IngressCore, spec: JobSpec, watcher?: string): Promise<void> {
   const opened = core.tokenLog.open(spec, watcher)
-  const queued = core.queue.enqueue(firstReference(spec))
+  const reference = referenceTo(spec, 0)
+  const queued = core.queue.enqueue(reference)
+  core.queueRoom.entered(reference.class, spec.id)
   await Promise.all([opened, queued])
 }
 

@@ -80,6 +80,22 @@ async function run(id: string, endOf: (spec: JobSpec, line: number) => Partial<E
 }
 
 describe('a batch', () => {
+  it('comes out of the share of its maker, or of whom an administrator names', async () => {
+    const tenantOfBatch = async (headers: Record<string, string>) => {
+      const json = { input_file_id: await upload(line('one')), endpoint, completion_window: '24h' }
+      const made = await call(`${bench.url}/v1/batches`, { json, headers })
+      return (await found(((await made.json()) as { id: string }).id)).caller.tenant
+    }
+    expect(await tenantOfBatch({})).toBe('master')
+    expect(await tenantOfBatch({ 'x-inferq-tenant': 'acme' })).toBe('acme')
+    const refused = await call(`${bench.url}/v1/batches`, {
+      json: { input_file_id: await upload(line('one')), endpoint, completion_window: '24h' },
+      headers: { 'x-inferq-tenant': 'a b' },
+    })
+    expect(refused.status).toBe(400)
+    expect(await refused.json()).toMatchObject({ error: { code: 'invalid_value', param: 'x-inferq-tenant' } })
+  })
+
   it('is validating at once, then runs, and ends with its files, for the official client', async () => {
     const text = ['one', 'two', 'three', 'four'].map((name) => line(name)).join('\n\n')
     const created = await create(text, {

@@ -1,4 +1,4 @@
-import { createWorkerRegistry, type WorkerRegistration } from '@inferq/queue'
+import { createWorkerRegistry, referenceTo, type WorkerRegistration } from '@inferq/queue'
 import { createJobSpec } from '@inferq/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Bench, createBench, otherKey } from './support/bench.ts'
@@ -20,8 +20,7 @@ describe('operators see', () => {
     const now = Date.now()
     await bench.submit({ tier: 'flex' })
     await bench.submit({ tier: 'priority' })
-    const { id, type, tier } = createJobSpec()
-    await bench.queue.enqueue({ jobId: id, hop: 0, type, class: 'gpu', tier }, 60_000)
+    await bench.queue.enqueue({ ...referenceTo(createJobSpec(), 0), class: 'gpu' }, 60_000)
     const { data } = await get('/v1/queues')
     expect(data).toMatchObject([{ class: 'gpu', waiting: 2, active: 0, delayed: 1, oldest_s: expect.any(Number) }])
     const [{ oldest_s: oldest } = { oldest_s: -1 }] = data as { oldest_s: number }[]
@@ -35,14 +34,27 @@ describe('operators see', () => {
     const worker: WorkerRegistration = {
       ...{ id: 'w2', host: 'node-7', pid: 42, gpu: '1', classes: ['gpu'], limit: 8, inFlight: 3 },
       ...{ startedAt: 1_750_000_000_500, lastBeatAt: 1_750_000_001_000, state: 'draining', fingerprint: 'abc' },
+      lanes: [
+        {
+          ...{ class: 'gpu', limit: 8, configured: 64, inFlight: 3, held: 'kv_full' },
+          load: { waiting: 1, running: 3, kvUsage: 0.95 },
+        },
+      ],
     }
+    const { lanes: _, ...earlier } = worker
     await registry.beat(worker, 60_000)
-    await registry.beat({ ...worker, id: 'w1', gpu: null, state: 'running' }, 60_000)
+    await registry.beat({ ...earlier, id: 'w1', gpu: null, state: 'running' }, 60_000)
     expect((await get('/v1/workers')).data).toEqual([
-      expect.objectContaining({ id: 'w1', gpu: null, state: 'running' }),
+      expect.objectContaining({ id: 'w1', gpu: null, state: 'running', lanes: [] }),
       {
         ...{ id: 'w2', object: 'worker', host: 'node-7', pid: 42, gpu: '1', classes: ['gpu'], limit: 8, in_flight: 3 },
         ...{ state: 'draining', started_at: 1_750_000_000.5, last_beat_at: 1_750_000_001, fingerprint: 'abc' },
+        lanes: [
+          {
+            ...{ class: 'gpu', limit: 8, configured: 64, in_flight: 3, held: 'kv_full' },
+            load: { waiting: 1, running: 3, kv_usage: 0.95 },
+          },
+        ],
       },
     ])
   })

@@ -1,6 +1,6 @@
 import type { Deployment } from '@inferq/config'
 import type { AttemptRecord, EndPayload, ErrorDetail, TerminalStatus, TokenUsage } from '@inferq/contracts'
-import type { JobQueue, JobReference, ProcessResult } from '@inferq/queue'
+import { type JobQueue, type JobReference, type ProcessResult, referenceTo } from '@inferq/queue'
 import type { Clock } from '@inferq/runtime'
 import type { BeginResult, LogWriter, TokenLog } from '@inferq/tokenlog'
 import type { AttemptReport } from './attempt-report.ts'
@@ -125,7 +125,7 @@ export class Attempt {
     if (released === 'superseded') return done
     if (move !== 'fallback') return { kind: 'again', delayMs }
     // First there, then away from here: killed in between, this queue delivers again, and the job is forwarded then.
-    await this.#persist(() => queue.enqueue({ ...reference, hop, class: nextClass }))
+    await this.#persist(() => queue.enqueue(referenceTo(spec, hop)))
     return done
   }
 

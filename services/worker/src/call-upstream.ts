@@ -35,10 +35,12 @@ export async function callUpstream(
   const model = candidate?.model ?? spec.model
   const upstreamModel = context.router().upstreamModel(deployment, model)
   const lease = upstreams.lease(deployment)
+  // Whatever failed may have been a job's own fault, in a call for several: it tries again without the others.
+  const provider = begun.record.tries === 0 ? lease.provider : lease.ungathered
   const operation = (continueFrom?: string): Promise<OperationResult> => {
     const callContext: OperationContext = {
       spec,
-      provider: lease.provider,
+      provider,
       upstreamModel,
       contextWindow: deployment.contextWindow,
       writer: attempt.writer,

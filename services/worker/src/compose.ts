@@ -13,10 +13,11 @@ import {
   type ServiceGroup,
   whenRedisReady,
 } from '@inferq/runtime'
+import { createShares } from '@inferq/shares'
 import { createInferqMetrics, type Logger, type Metrics } from '@inferq/telemetry'
 import { createTokenLog } from '@inferq/tokenlog'
 import { watchCalls } from './watch-calls.ts'
-import { createWorker } from './worker.ts'
+import { createWorker, type Worker, type WorkerActivity } from './worker.ts'
 
 export interface ComposeWorkerOptions {
   /** Started and stopped by whoever made it. */
@@ -37,6 +38,11 @@ export interface ComposeWorkerOptions {
   readonly metrics: Metrics
 }
 
+/** A worker with its connections. */
+export interface ComposedWorker extends ServiceGroup, Pick<Worker, 'drained'> {
+  activity(): WorkerActivity
+}
+
 const connectTimeoutMs = 10_000
 /** A Redis that says nothing for so long is gone: shorter than a job's lock. */
 const replyTimeoutMs = 3_000
@@ -44,7 +50,7 @@ const replyTimeoutMs = 3_000
 const closeMs = 5_000
 
 /** A worker with its connections, ready to start. It needs Redis and its backends, nothing else. */
-export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
+export function composeWorker(options: ComposeWorkerOptions): ComposedWorker {
   const { live, redisUrl, clock, log, metrics, gpu = null, classes } = options
   const config = live.current()
   const unknown = (classes ?? []).filter((name) => config.classes[name] === undefined)
@@ -56,7 +62,8 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
   const connection = { url: redisUrl, name: 'inferq-worker', log, clock }
   const redis = createRedis({ ...connection, role: 'blocking', replyTimeoutMs, cork: true })
   const subscriber = createRedis({ ...connection, role: 'subscriber' })
-  const queue = createJobQueue({ redis, keys, log })
+  const shares = createShares({ redis, keys, clock, log })
+  const queue = createJobQueue({ redis, keys, placing: shares, log })
   const tokenLog = createTokenLog({ redis, keys, clock })
   const workerId = options.workerId ?? `${hostname()}-${createId('w')}`
   const inferqMetrics = createInferqMetrics(metrics)
@@ -81,6 +88,7 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
     keys,
     tokenLog,
     queue,
+    shares,
     clock,
     random: Math.random,
     log,
@@ -96,5 +104,6 @@ export function composeWorker(options: ComposeWorkerOptions): ServiceGroup {
     },
   })
   const stopTimeoutMs = config.workers.drainSeconds * 1000 + closeMs
-  return createServiceGroup({ log, clock, name: 'worker', stopTimeoutMs }, [connections, health, worker])
+  const group = createServiceGroup({ log, clock, name: 'worker', stopTimeoutMs }, [connections, health, shares, worker])
+  return { ...group, activity: worker.activity, drained: worker.drained }
 }

@@ -13,8 +13,27 @@ export interface Consumers {
   running(): readonly string[]
   quiet(): Promise<void>
   stop(deadline: Deadline): Promise<void>
-  /** Classes served, with what runs and what may. */
-  state(): readonly { readonly class: string; readonly inFlight: number; readonly limit: number }[]
+  /**
+   * Holds a class at so many jobs at once, or fewer: the least of what the configuration and everyone who caps it allow is its
+   * limit. 0: it takes nothing new until it may again; what runs goes on. Null: no cap of theirs (any more).
+   */
+  cap(modelClass: string, limit: number | null, by?: Capper): void
+  /** While it is held, every class takes nothing new, those to come as well; what runs goes on. */
+  hold(held: boolean): void
+  /** Classes served. */
+  state(): readonly ConsumerState[]
+}
+
+/** Who may hold a class below its configured limit: what its backend can take, or another model that is loaded now. */
+export type Capper = 'gate' | 'sticky'
+
+export interface ConsumerState {
+  readonly class: string
+  readonly inFlight: number
+  /** Jobs at once, now. */
+  readonly limit: number
+  /** By the configuration; the limit is never above it. */
+  readonly configured: number
 }
 
 export interface ConsumersOptions {
@@ -28,26 +47,42 @@ export interface ConsumersOptions {
  * candidate, instead of waiting for nobody.
  */
 export function createConsumers({ classes, create }: ConsumersOptions): Consumers {
-  const consumers = new Map<string, { readonly consumer: JobConsumer; limit: number }>()
+  const consumers = new Map<string, { readonly consumer: JobConsumer; configured: number }>()
+  const caps = new Map<string, Map<Capper, number>>()
   let quieted = false
+  let isHeld = false
+  const limitOf = (name: string, configured: number): number =>
+    isHeld ? 0 : Math.min(configured, ...(caps.get(name)?.values() ?? []))
   const all = (): JobConsumer[] => [...consumers.values()].map(({ consumer }) => consumer)
 
   return {
     async adopt(config) {
       const starts: Promise<void>[] = []
       for (const name of classes ?? Object.keys(config.classes)) {
-        const limit = config.classes[name]?.concurrency ?? 1
+        const configured = config.classes[name]?.concurrency ?? 1
         const known = consumers.get(name)
         if (known !== undefined) {
-          known.limit = limit
-          known.consumer.resize(limit)
+          known.configured = configured
+          known.consumer.resize(limitOf(name, configured))
         } else if (!quieted) {
-          const consumer = create(name, limit)
-          consumers.set(name, { consumer, limit })
+          const consumer = create(name, limitOf(name, configured))
+          consumers.set(name, { consumer, configured })
           starts.push(consumer.start())
         }
       }
       await Promise.all(starts)
+    },
+    cap(modelClass, limit, by = 'sticky') {
+      const ofClass = caps.get(modelClass) ?? new Map<Capper, number>()
+      caps.set(modelClass, ofClass)
+      if (limit === null) ofClass.delete(by)
+      else ofClass.set(by, limit)
+      const known = consumers.get(modelClass)
+      known?.consumer.resize(limitOf(modelClass, known.configured))
+    },
+    hold(held) {
+      isHeld = held
+      for (const [name, { consumer, configured }] of consumers) consumer.resize(limitOf(name, configured))
     },
     abort(jobId, reason) {
       for (const consumer of all()) consumer.abort(jobId, reason)
@@ -65,6 +100,11 @@ export function createConsumers({ classes, create }: ConsumersOptions): Consumer
       await Promise.all(all().map((consumer) => consumer.stop(deadline)))
     },
     state: () =>
-      [...consumers].map(([name, { consumer, limit }]) => ({ class: name, inFlight: consumer.inFlight, limit })),
+      [...consumers].map(([name, { consumer, configured }]) => ({
+        class: name,
+        inFlight: consumer.inFlight,
+        limit: limitOf(name, configured),
+        configured,
+      })),
   }
 }

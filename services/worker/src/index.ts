@@ -1,1 +1,2 @@
-export { type ComposeWorkerOptions, composeWorker } from './compose.ts'
+export { type ComposedWorker, type ComposeWorkerOptions, composeWorker } from './compose.ts'
+export type { WorkerActivity } from './worker.ts'

@@ -11,6 +11,8 @@ import { Attempt, type Begun } from './attempt.ts'
 import type { AttemptReport } from './attempt-report.ts'
 import { callUpstream } from './call-upstream.ts'
 import { type AttemptEnd, classifyEnd } from './classify-end.ts'
+import type { Gate } from './gate/create-gate.ts'
+import { isRefusal, searchForRoom } from './gate/find-room.ts'
 import type { OutputMeter } from './operations/operation.ts'
 import { pickDeployment } from './pick-deployment.ts'
 import { createStopSignal } from './stop-signal.ts'
@@ -30,6 +32,7 @@ export interface AttemptRunnerOptions {
   readonly random: () => number
   readonly log: Logger
   readonly report: AttemptReport
+  readonly gate: Pick<Gate, 'enter' | 'rejected' | 'parking'>
 }
 
 export type AttemptRunner = (begun: Begun, reference: JobReference, signal: AbortSignal) => Promise<ProcessResult>
@@ -47,12 +50,16 @@ export interface AttemptContext extends AttemptRunnerOptions {
 /** Runs one attempt: picks a deployment, calls it, and ends the job or sends it on. */
 export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunner {
   const { clock, log } = options
+  const told = new WeakSet<InferqError>()
 
   return async (begun, reference, queueSignal) => {
     const { spec } = begun.record
     const attempt = new Attempt({ ...options, begun, reference, queueSignal })
     const candidate = spec.candidates[reference.hop]
     const context: AttemptContext = { ...options, begun, reference, candidate, attempt, meter: { characters: 0 } }
+    const leaveGate = options.gate.enter(reference.class, {
+      ...{ request: spec.request, stream: spec.stream, meter: context.meter, startedAt: attempt.startedAt },
+    })
     const stop = createStopSignal(queueSignal, attempt.writer.fenced, spec.finishBy - attempt.startedAt)
     try {
       const picked = await pickDeployment(begun.record, reference.hop, {
@@ -62,13 +69,21 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
         random: options.random,
       })
       if (picked.kind === 'none') return await afterFailure(context, picked.error, 0)
-      const ended = await call(context, picked.deployment, picked.call, stop.signal)
-      return ended.kind === 'settled' ? ended.result : await settle(context, ended.thrown, stop.signal, picked.others)
+      let ended = await call(context, picked.deployment, picked.call, stop.signal)
+      if (ended.kind === 'settled') return ended.result
+      const room = searchForRoom(context, picked, stop.signal)
+      for (;;) {
+        const again: CallReport | undefined = await room.again(ended.thrown)
+        if (again === undefined) return await settle(context, ended.thrown, stop.signal, picked.others)
+        ended = await call(context, picked.deployment, again, stop.signal)
+        if (ended.kind === 'settled') return ended.result
+      }
     } catch (thrown) {
       return await settle(context, thrown, stop.signal, 0)
     } finally {
       attempt.writer.abandon()
       stop.release()
+      leaveGate()
     }
   }
 
@@ -76,14 +91,16 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
     | { readonly kind: 'settled'; readonly result: ProcessResult }
     | { readonly kind: 'thrown'; readonly thrown: unknown }
 
-  /** The call, told to the deployment's health however it ends. */
+  /** The call, told to the deployment's health and to the gate however it ends. */
   async function call(
     context: AttemptContext,
     deployment: Parameters<typeof callUpstream>[1],
     report: CallReport,
     signal: AbortSignal,
   ): Promise<CallEnd> {
-    const { attempt } = context
+    const { attempt, gate, reference } = context
+    const leave = gate.parking.enter(deployment.id)
+    let refused = false
     try {
       const result = await callUpstream(context, deployment, report, signal)
       attempt.count(result.usage)
@@ -97,9 +114,16 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
       await orAborted(attempt.writer.flush(), signal)
       return { kind: 'settled', result: await attempt.finish('completed', result.end) }
     } catch (thrown) {
-      if (thrown instanceof InferqError && !signal.aborted) report.failed(thrown.detail)
+      // Of a call for several jobs' embeddings each of them hears, and it was one.
+      const isNews = thrown instanceof InferqError && !signal.aborted && !told.has(thrown)
+      if (isNews) told.add(thrown)
+      if (isNews) report.failed(thrown.detail)
       else report.abandoned()
+      refused = isRefusal(context, thrown)
+      if (isNews && refused) gate.rejected(reference.class, thrown.detail)
       return { kind: 'thrown', thrown }
+    } finally {
+      leave(refused)
     }
   }
 

@@ -1,6 +1,7 @@
 import type { JobRecord } from '@inferq/contracts'
-import type { JobQueue, JobReference, ProcessResult } from '@inferq/queue'
+import { type Delivery, type JobQueue, type JobReference, type ProcessResult, referenceTo } from '@inferq/queue'
 import type { Clock } from '@inferq/runtime'
+import type { Shares } from '@inferq/shares'
 import type { TokenLog } from '@inferq/tokenlog'
 import type { AttemptRunner } from './run-attempt.ts'
 
@@ -9,13 +10,14 @@ export interface JobRunnerOptions {
   maxTries(): number
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
+  readonly shares: Pick<Shares, 'started'>
   readonly clock: Clock
   readonly runAttempt: AttemptRunner
 }
 
 export interface JobRunner {
   /** What the queue calls for each job it delivers. Rejects only for the unexpected, and is then delivered again. */
-  process(reference: JobReference, signal: AbortSignal): Promise<ProcessResult>
+  process(delivery: Delivery, signal: AbortSignal): Promise<ProcessResult>
   /** Ends a job that the queue has given up. */
   abandon(reference: JobReference, reason: string): Promise<void>
 }
@@ -24,13 +26,11 @@ const done: ProcessResult = { kind: 'done' }
 
 /** From a delivery of the queue to its end: may it start, and if so, run one attempt. */
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
-  const { workerId, maxTries, tokenLog, queue, clock, runAttempt } = options
+  const { workerId, maxTries, tokenLog, queue, shares, clock, runAttempt } = options
 
   /** The move to another queue was cut short between its two steps: do the second again, it changes nothing if done. */
   const forward = async ({ spec, hop }: JobRecord): Promise<void> => {
-    const modelClass = spec.candidates[hop]?.class
-    if (modelClass === undefined) return
-    await queue.enqueue({ jobId: spec.id, hop, type: spec.type, class: modelClass, tier: spec.tier })
+    if (spec.candidates[hop] !== undefined) await queue.enqueue(referenceTo(spec, hop))
   }
 
   const refuse = async (record: JobRecord, why: 'cancelled' | 'expired' | 'exhausted'): Promise<void> => {
@@ -63,12 +63,13 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   }
 
   return {
-    async process(reference, signal) {
-      const { jobId, hop } = reference
-      const begun = await tokenLog.begin(jobId, { hop, class: reference.class, worker: workerId, maxTries: maxTries() })
+    async process(delivery, signal) {
+      const { jobId, hop, tier, at } = delivery
+      const begun = await tokenLog.begin(jobId, { hop, class: delivery.class, worker: workerId, maxTries: maxTries() })
       switch (begun.kind) {
         case 'begun':
-          return runAttempt(begun, reference, signal)
+          shares.started(delivery.class, tier, at)
+          return runAttempt(begun, delivery, signal)
         case 'superseded':
           await forward(begun.record)
           return done

@@ -1,5 +1,6 @@
-import type { Deployment } from '@inferq/config'
+import { type Deployment, embeddingCapsOf, familyOf } from '@inferq/config'
 import { createProvider, type Provider } from '@inferq/providers'
+import { gatherEmbeddings } from './embedding-batches/gather-embeddings.ts'
 
 /** The providers of a worker's deployments, each made when it is first called. */
 export interface Upstreams {
@@ -11,12 +12,16 @@ export interface Upstreams {
 }
 
 export interface UpstreamLease {
+  /** Makes one call for the embeddings of several jobs. */
   readonly provider: Provider
+  /** The same, but each call goes by itself. */
+  readonly ungathered: Provider
   release(): void
 }
 
 interface Entry {
   readonly provider: Provider
+  readonly ungathered: Provider
   /** What it was made of, secrets included; never printed. */
   readonly recipe: string
   leases: number
@@ -48,7 +53,9 @@ export function createUpstreams(onCloseFailed: (error: unknown) => void = () => 
       if (known.recipe === recipe) return known
       retire(deployment.id, known)
     }
-    const entry: Entry = { provider: providerOf(deployment), recipe, leases: 0, retired: false }
+    const ungathered = createProvider(upstreamOf(deployment))
+    const provider = gathered(ungathered, deployment)
+    const entry: Entry = { provider, ungathered, recipe, leases: 0, retired: false }
     current.set(deployment.id, entry)
     return entry
   }
@@ -60,6 +67,7 @@ export function createUpstreams(onCloseFailed: (error: unknown) => void = () => 
       let released = false
       return {
         provider: entry.provider,
+        ungathered: entry.ungathered,
         release() {
           if (released) return
           released = true
@@ -89,14 +97,18 @@ const recipes = new WeakMap<Deployment, string>()
 function recipeOf(deployment: Deployment): string {
   let recipe = recipes.get(deployment)
   if (recipe === undefined) {
-    recipe = JSON.stringify(upstreamOf(deployment))
+    recipe = JSON.stringify([upstreamOf(deployment), embeddingCapsOf(deployment)])
     recipes.set(deployment, recipe)
   }
   return recipe
 }
 
-function providerOf(deployment: Deployment): Provider {
-  return createProvider(upstreamOf(deployment))
+function gathered(provider: Provider, deployment: Deployment): Provider {
+  const caps = embeddingCapsOf(deployment)
+  if (caps === null) return provider
+  // Somebody else's service may want to know who asks; a server in the house has no use for it.
+  const ignoredFields = familyOf(deployment.provider)?.isLocal === true ? ['user', 'metadata'] : []
+  return gatherEmbeddings(provider, { caps, ignoredFields })
 }
 
 function upstreamOf(deployment: Deployment): Parameters<typeof createProvider>[0] {

@@ -2,7 +2,13 @@ import { hostname } from 'node:os'
 import type { RedisKeys } from '@inferq/contracts'
 import type { DeploymentHealth } from '@inferq/health'
 import type { LiveConfig } from '@inferq/liveconfig'
-import { createCancelListener, createJobConsumer, createWorkerRegistry, type JobQueue } from '@inferq/queue'
+import {
+  createCancelListener,
+  createJobConsumer,
+  createWorkerRegistry,
+  type JobQueue,
+  type WorkerRegistration,
+} from '@inferq/queue'
 import { createRouter } from '@inferq/routing'
 import {
   type Clock,
@@ -12,15 +18,22 @@ import {
   type Redis,
   type Service,
 } from '@inferq/runtime'
+import type { Shares } from '@inferq/shares'
 import type { InferqMetrics, Logger } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
+import { createAffinity } from './affinity/create-affinity.ts'
 import { createAttemptReport } from './attempt-report.ts'
 import { createBackgroundChecks } from './background-checks.ts'
 import { createConsumers } from './consumers.ts'
 import { createDesertedJobs } from './deserted-jobs.ts'
+import { createDrainOrders } from './drain-orders.ts'
+import { createGate } from './gate/create-gate.ts'
 import { createMissedCancellations } from './missed-cancellations.ts'
 import { createAttemptRunner } from './run-attempt.ts'
 import { createJobRunner } from './run-job.ts'
+import { createShareReport } from './share-report.ts'
+import { createModelClaims } from './sticky/model-claims.ts'
+import { createStickyModels } from './sticky/sticky-models.ts'
 import { CancelledError, DrainingError } from './stop-reasons.ts'
 import { createUpstreams } from './upstreams.ts'
 
@@ -37,10 +50,26 @@ export interface WorkerOptions {
   readonly keys: RedisKeys
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
+  /** The queue goes by them; started by whoever made them. */
+  readonly shares: Shares
   readonly clock: Clock
   readonly random: () => number
   readonly log: Logger
   readonly metrics: InferqMetrics
+}
+
+export interface Worker extends Service {
+  activity(): WorkerActivity
+  /** Resolves when nothing runs any more, true, or after `timeoutMs`, false. It is `quiet` that makes it take nothing new. */
+  drained(timeoutMs: number): Promise<boolean>
+}
+
+/** What it does at this moment. */
+export interface WorkerActivity {
+  readonly inFlight: number
+  /** When the oldest of them was begun here, ms epoch; null when nothing runs. */
+  readonly oldestAt: number | null
+  readonly state: WorkerRegistration['state']
 }
 
 const beatMs = 3_000
@@ -50,19 +79,31 @@ const lifetimeMs = 10_000
 const reserveMs = 2_000
 
 /**
- * Takes jobs of its classes and runs them. `quiet`: takes nothing new. `stop`: lets running jobs end until shortly before
- * the deadline, then puts the rest back without counting an attempt.
+ * Takes jobs of its classes and runs them; while it is told to drain it takes nothing new. `quiet`: takes nothing new, for
+ * good. `stop`: lets running jobs end until shortly before the deadline, then puts the rest back without counting an attempt.
  */
-export function createWorker(options: WorkerOptions): Service {
-  const { workerId, gpu, live, redis, keys, tokenLog, queue, clock, log, metrics } = options
+export function createWorker(options: WorkerOptions): Worker {
+  const { workerId, gpu, live, redis, keys, tokenLog, queue, shares, clock, log, metrics } = options
   const upstreams = createUpstreams((error) => log.warn({ error }, 'upstream-not-closed'))
   let router = createRouter(live.current())
+  const gate = createGate({
+    ...options,
+    config: () => live.current(),
+    upstreams,
+    // Made further down, of what needs the gate.
+    consumers: { cap: (...cap) => consumers.cap(...cap), state: () => consumers.state() },
+  })
+  const affinity = createAffinity({ ...options, config: () => live.current() })
+  const reports = [createAttemptReport(log, metrics), affinity.report, createShareReport(shares), gate.report]
   const attempts = createAttemptRunner({
     ...options,
     config: () => live.current(),
     router: () => router,
     upstreams,
-    report: createAttemptReport(log, metrics),
+    gate,
+    report(facts) {
+      for (const report of reports) report(facts)
+    },
   })
   const deserted = createDesertedJobs({
     ...{ tokenLog, clock, log },
@@ -73,15 +114,17 @@ export function createWorker(options: WorkerOptions): Service {
     const { workers, retries } = live.current()
     return Math.max(workers.maxAttempts, ...Object.values(retries.attempts))
   }
-  const jobs = createJobRunner({ workerId, maxTries, tokenLog, queue, clock, runAttempt })
-  const running = new Set<Promise<unknown>>()
+  const jobs = createJobRunner({ workerId, maxTries, tokenLog, queue, shares, clock, runAttempt })
+  /** With the time at which each was begun. */
+  const running = new Map<Promise<unknown>, number>()
   const startedAt = clock.now()
-  let state: 'running' | 'draining' = 'running'
+  let isQuiet = false
+  let isToldToDrain = false
   let forgetChanges: (() => void) | undefined
   let adopting: Promise<void> = Promise.resolve()
 
   const track = <T>(work: Promise<T>): Promise<T> => {
-    running.add(work)
+    running.set(work, clock.now())
     const forget = (): void => void running.delete(work)
     work.then(forget, forget)
     return work
@@ -97,18 +140,30 @@ export function createWorker(options: WorkerOptions): Service {
         stalledMs: live.current().workers.stalledSeconds * 1000,
         redis,
         keys,
+        placing: shares,
         log,
         clock,
+        handover: affinity.handoverOf(name),
         onRecreated: () => metrics.consumerRecreations.with({ model_class: name }).inc(),
         process: (reference, signal) => track(jobs.process(reference, signal)),
         onAbandoned: (reference, reason) => jobs.abandon(reference, reason),
       }),
   })
 
+  const sticky = createStickyModels({
+    ...options,
+    config: () => live.current(),
+    consumers,
+    claims: createModelClaims(redis, keys, workerId),
+  })
+
   const adopt = (): void => {
     router = createRouter(live.current())
+    sticky.adopt(live.current())
+    gate.adopt(live.current())
     upstreams.retain(live.current().deployments)
     adopting = adopting
+      .then(() => affinity.adopt(live.current()))
       .then(() => consumers.adopt(live.current()))
       .catch((error: unknown) => log.error({ error }, 'classes-not-adopted'))
   }
@@ -126,6 +181,17 @@ export function createWorker(options: WorkerOptions): Service {
   })
 
   const registry = createWorkerRegistry({ redis, keys })
+  const stateNow = (): WorkerRegistration['state'] => {
+    if (!isQuiet && !isToldToDrain) return 'running'
+    return running.size === 0 ? 'drained' : 'draining'
+  }
+  const orders = createDrainOrders({
+    ...{ workerId, registry, subscriber: options.subscriber, keys, clock, log, everyMs: beatMs },
+    onChange(drain) {
+      isToldToDrain = drain
+      consumers.hold(drain)
+    },
+  })
   const heartbeat = createPeriodicService({
     name: 'heartbeat',
     intervalMs: beatMs,
@@ -149,8 +215,9 @@ export function createWorker(options: WorkerOptions): Service {
           inFlight: classes.reduce((sum, entry) => sum + entry.inFlight, 0),
           startedAt,
           lastBeatAt: clock.now(),
-          state,
+          state: stateNow(),
           fingerprint: live.current().fingerprint,
+          lanes: classes.map((entry) => ({ ...entry, ...gate.view(entry.class), ...sticky.view(entry.class) })),
         },
         lifetimeMs,
       )
@@ -162,22 +229,28 @@ export function createWorker(options: WorkerOptions): Service {
   const idle = async (timeoutMs: number): Promise<void> => {
     const cut = new AbortController()
     const late = clock.sleep(timeoutMs, cut.signal).catch((): void => {})
-    await Promise.race([Promise.allSettled([...running]), late])
+    await Promise.race([Promise.allSettled([...running.keys()]), late])
     cut.abort()
   }
 
   const quiet = async (): Promise<void> => {
-    state = 'draining'
+    isQuiet = true
     await consumers.quiet()
   }
 
-  return createService({
+  const service = createService({
     name: 'worker',
     async start() {
       await cancellations.start()
       // What was loaded since this worker was made; from here on, every change.
       router = createRouter(live.current())
+      await orders.start()
+      sticky.adopt(live.current())
+      gate.adopt(live.current())
+      await affinity.start()
       await consumers.adopt(live.current())
+      await sticky.start()
+      await gate.service.start()
       forgetChanges = live.onChange(adopt)
       await heartbeat.start()
       await deserted.service.start()
@@ -190,17 +263,34 @@ export function createWorker(options: WorkerOptions): Service {
       forgetChanges?.()
       await quiet()
       await adopting
+      await sticky.stop(deadline)
+      await gate.service.stop(deadline)
       await checks.stop(deadline)
       await idle(Math.max(0, deadline.timeoutMs - reserveMs))
       consumers.abortAll(new DrainingError('the worker is stopping'))
       await idle(reserveMs / 2)
       await consumers.stop(deadline)
+      await affinity.stop(deadline)
       await missedCancellations.stop(deadline)
       await deserted.service.stop(deadline)
+      await orders.stop(deadline)
       await heartbeat.stop(deadline)
       await registry.leave(workerId).catch((): void => {})
       await cancellations.stop(deadline)
       await upstreams.close()
     },
   })
+
+  return {
+    ...service,
+    activity() {
+      const begun = [...running.values()]
+      const oldestAt = begun.length === 0 ? null : Math.min(...begun)
+      return { inFlight: begun.length, oldestAt, state: stateNow() }
+    },
+    async drained(timeoutMs) {
+      await idle(timeoutMs)
+      return running.size === 0
+    },
+  }
 }

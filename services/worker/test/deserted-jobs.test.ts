@@ -1,3 +1,4 @@
+import { referenceTo } from '@inferq/queue'
 import { createDeadline, createSystemClock } from '@inferq/runtime'
 import { createLogger } from '@inferq/telemetry'
 import { createJobSpec, createTestRedis, until } from '@inferq/testkit'
@@ -37,7 +38,7 @@ async function createBench() {
     if (begun.kind !== 'begun') throw new Error(begun.kind)
     const ended = Promise.withResolvers<{ kind: 'done' }>()
     const attempt: AttemptRunner = () => ended.promise
-    const reference = { jobId: spec.id, hop: 0, type: spec.type, class: 'gpu', tier: spec.tier }
+    const reference = referenceTo(spec, 0)
     const running = deserted.guard(attempt)(begun, reference, new AbortController().signal)
     return {
       id: spec.id,

@@ -1,9 +1,10 @@
 import { type InferqConfig, parseConfig } from '@inferq/config'
 import type { EndMessage, EndPayload, JobRecord, JobSpec, LogEntry, OutcomeMessage } from '@inferq/contracts'
 import { isTerminalKind } from '@inferq/contracts'
-import { createCancelBroadcast, createJobQueue, type JobQueue } from '@inferq/queue'
+import { createCancelBroadcast, createJobQueue, type JobQueue, referenceTo } from '@inferq/queue'
 import { createRouter, quietDeployments } from '@inferq/routing'
-import { createSystemClock, type ServiceGroup } from '@inferq/runtime'
+import { createSilentLog, createSystemClock, type ServiceGroup } from '@inferq/runtime'
+import { createShares } from '@inferq/shares'
 import { createSimulator, type Simulator } from '@inferq/simulator'
 import { createLogger, createMetrics } from '@inferq/telemetry'
 import {
@@ -82,7 +83,8 @@ export async function createBench(config = yaml, server: TestRedis = createTestR
   const queue = createJobQueue({
     redis,
     keys: server.keys,
-    log: createLogger({ service: 'test', destination: { write() {} } }),
+    placing: createShares({ redis, keys: server.keys, clock, log: createSilentLog() }),
+    log: createSilentLog(),
   })
   const broadcast = createCancelBroadcast({ redis, keys: server.keys })
   const workers: ServiceGroup[] = []
@@ -127,9 +129,7 @@ export async function createBench(config = yaml, server: TestRedis = createTestR
       const route = { candidates, route: note, ...(cascade === undefined ? {} : { cascade }) }
       const spec = { ...draft, ...route, ...overrides }
       await tokenLog.open(spec)
-      const first = spec.candidates[0]
-      if (first === undefined) throw new Error('no candidate')
-      await queue.enqueue({ jobId: spec.id, hop: 0, type: spec.type, class: first.class, tier: spec.tier })
+      await queue.enqueue(referenceTo(spec, 0))
       return spec
     },
     async end(jobId, timeoutMs = 8_000) {

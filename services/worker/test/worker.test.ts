@@ -215,8 +215,9 @@ describe('the end from outside', () => {
   it('expires a job that does not start, or end, in time', async () => {
     bench.simulator.script('chat', slow)
     const late = await bench.submit({ startBy: Date.now() - 1 })
-    const long = await bench.submit({ finishBy: Date.now() + 500 })
     await bench.startWorker()
+    // Its call has to have begun by then.
+    const long = await bench.submit({ finishBy: Date.now() + 1_500 })
     expect(await bench.end(late.id)).toMatchObject({ status: 'expired', payload: { error: { code: 'job_expired' } } })
     expect((await bench.end(long.id)).status).toBe('expired')
     await until(() => bench.simulator.stats().models['chat']?.aborted === 1)

@@ -54,7 +54,7 @@ const forgetEverySeconds = 10
 /** The product's own class clocks, told of themselves ten times a second as Redis would tell them. */
 function createFairOrder(jobs: readonly FleetJob[]): Order {
   const clocks = new Map<string, { clock: ClassClock; value: number }>()
-  const tags = new Float64Array(jobs.length)
+  const stoodAt = new Float64Array(jobs.length)
   const estimates = meanAnswers(jobs)
   let forgotAt = 0
 
@@ -78,14 +78,15 @@ function createFairOrder(jobs: readonly FleetJob[]): Order {
   return {
     place(index) {
       const job = jobOf(index)
-      const { tag, at } = stateOf(job.modelClass).clock.place(demandOf(job))
-      tags[index] = tag
+      const at = stateOf(job.modelClass).clock.place(demandOf(job))
+      stoodAt[index] = at
       return at
     },
     // Lines of different classes have nothing in common but the time of day.
     acrossLines: (index) => jobOf(index).at,
     started(index) {
-      stateOf(jobOf(index).modelClass).clock.started(tags[index] ?? 0)
+      const { modelClass, tier } = jobOf(index)
+      stateOf(modelClass).clock.started(tier, stoodAt[index] ?? 0)
     },
     ended(index) {
       const job = jobOf(index)

@@ -11,8 +11,11 @@ import { createMetricsServer, joinPages } from '../metrics-server.ts'
 import { type ConfigWithModels, loadConfigWithModels } from '../models.ts'
 import { checkWorkerId } from '../node/check-worker-id.ts'
 import { type BackendPlan, composeBoundWorker, planBackend } from '../node/compose-bound-worker.ts'
+import { createCurrentWorker } from '../node/current-worker.ts'
+import { createDeletionCost, findPod } from '../node/deletion-cost.ts'
 import { findGpus, type PinnedGpu, pinGpus } from '../node/gpus.ts'
 import { pinConfig, pinnedClasses } from '../node/pin-config.ts'
+import { createWorkerRoutes } from '../node/worker-port.ts'
 import { runServices } from '../run-services.ts'
 import { readSettings, requireRedisUrl, type Variables } from '../settings.ts'
 
@@ -64,15 +67,18 @@ export async function runWorker(options: WorkerOptions, context: CommandContext)
     ...(options.id === undefined ? {} : { workerId: options.id }),
   }
   const stopping = new AbortController()
+  const current = createCurrentWorker(() => worker)
   let page = async (): Promise<string> => ''
   const make = (): Service => {
     checkClasses(options.classes, live.current(), plan)
     if (plan === undefined) {
-      return composeWorker({
-        ...common,
-        metrics,
-        ...(options.classes === undefined ? {} : { classes: options.classes }),
-      })
+      return current.follow(
+        composeWorker({
+          ...common,
+          metrics,
+          ...(options.classes === undefined ? {} : { classes: options.classes }),
+        }),
+      )
     }
     return composeBoundWorker({
       ...{ plan, live, log, clock, variables, asked: options.classes, pin: gpu?.variables ?? {} },
@@ -81,7 +87,7 @@ export async function runWorker(options: WorkerOptions, context: CommandContext)
         // The metrics of a worker are made with it, and this one comes and goes with its backend.
         const own = createMetrics({ nodeMetrics: false })
         page = () => own.render()
-        return composeWorker({ ...common, metrics: own, classes, onCallFailed })
+        return current.follow(composeWorker({ ...common, metrics: own, classes, onCallFailed }))
       },
       onReady: () => reportReady(),
       giveUp: (error) => stopping.abort(error),
@@ -92,14 +98,17 @@ export async function runWorker(options: WorkerOptions, context: CommandContext)
     if (options.id !== undefined) await checkWorkerId(options.id, { redisUrl, settings, log, clock })
     return make()
   })
+  const pod = findPod(variables)
   const stopTimeoutMs =
     live.current().workers.drainSeconds * 1000 + closeMs + (plan?.command === undefined ? 0 : backendStopMs)
   const group = createServiceGroup({ log, clock, name: 'worker', stopTimeoutMs }, [
     createMetricsServer(
       settings,
       joinPages(metrics, () => page()),
+      createWorkerRoutes(current, () => live.current().workers.drainSeconds),
     ),
     live,
+    ...(pod === undefined ? [] : [createDeletionCost({ pod, activity: () => current.activity(), clock, log })]),
     worker,
   ])
   const onStarted = (): void => {

@@ -1,3 +1,4 @@
+import { type InferqConfig, weightOf } from '@inferq/config'
 import type { JobSpec, JobType, Operation } from '@inferq/contracts'
 import type { RouteDecision, RouteRequest } from '@inferq/routing'
 import type { LineRequest, PendingLine, StoredBatch } from '@inferq/store'
@@ -36,9 +37,11 @@ export function lineSpec(
   line: PendingLine,
   request: LineRequest,
   decision: Extract<RouteDecision, { kind: 'candidates' }>,
+  { shares }: Pick<InferqConfig, 'shares'>,
   now: number,
 ): JobSpec {
-  const { candidates, note, cascade } = decision
+  const { candidates, note, cascade, expectedTokens } = decision
+  const tenant = batch.caller.tenant ?? batch.owner
   return {
     id: line.jobId,
     type: typeOfOperation[line.operation],
@@ -50,6 +53,7 @@ export function lineSpec(
     ...(cascade === undefined ? {} : { cascade }),
     owner: batch.owner,
     tier: 'flex',
+    share: { tenant, weight: weightOf(shares, tenant), tokens: expectedTokens },
     mode: 'async',
     stream: false,
     keepResult: true,

@@ -1,6 +1,6 @@
 import type { InferqConfig } from '@inferq/config'
 import type { ErrorDetail, JobSpec } from '@inferq/contracts'
-import { createWorkerRegistry } from '@inferq/queue'
+import { createWorkerRegistry, referenceTo, slotsOf } from '@inferq/queue'
 import { createRouter, quietDeployments, type Router } from '@inferq/routing'
 import { errorMessage } from '@inferq/runtime'
 import type { PendingLine, StoredBatch } from '@inferq/store'
@@ -44,9 +44,8 @@ export function createLineSubmitter(parts: SubmitParts) {
     const known = rooms.get(modelClass)
     if (known !== undefined) return known
     const [{ active, waiting, delayed }, workers] = await Promise.all([queue.depth(modelClass), registry.list()])
-    const serving = workers.filter(({ classes, state }) => state === 'running' && classes.includes(modelClass))
     // Without any, a few may wait for the first one.
-    const capacity = Math.max(1, serving.length) * (config().classes[modelClass]?.concurrency ?? 1)
+    const capacity = slotsOf(workers, modelClass) || (config().classes[modelClass]?.concurrency ?? 1)
     const room = roomInClass({ active, waiting: waiting + delayed }, capacity)
     rooms.set(modelClass, room)
     return room
@@ -55,13 +54,7 @@ export function createLineSubmitter(parts: SubmitParts) {
   const enqueue = async (specs: readonly JobSpec[]): Promise<void> => {
     try {
       // In this order on one connection: a worker that takes the job from the queue finds its record.
-      await Promise.all(
-        specs.flatMap((spec) => {
-          const modelClass = spec.candidates[0]?.class ?? ''
-          const reference = { jobId: spec.id, hop: 0, type: spec.type, class: modelClass, tier: spec.tier }
-          return [tokenLog.open(spec), queue.enqueue(reference)]
-        }),
-      )
+      await Promise.all(specs.flatMap((spec) => [tokenLog.open(spec), queue.enqueue(referenceTo(spec, 0))]))
     } catch (thrown) {
       // They are rows: the relay brings them into their queues.
       log.warn({ count: specs.length, error: errorMessage(thrown) }, 'batch-lines-left-to-relay')
@@ -104,7 +97,7 @@ export function createLineSubmitter(parts: SubmitParts) {
       const room = await roomOf(modelClass, rooms)
       if (room === 0) continue
       rooms.set(modelClass, room - 1)
-      specs.push(lineSpec(batch, line, request, decision, now))
+      specs.push(lineSpec(batch, line, request, decision, config(), now))
       submitted.push(line)
     }
     await store.failPendingLines(batch.id, faults)

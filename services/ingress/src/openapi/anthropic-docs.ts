@@ -46,7 +46,7 @@ export const anthropicDocs = {
       'For Anthropic’s SDKs and the coding agents built on them, with any model. `anthropic-version` and `anthropic-beta` are accepted and not needed.',
       'Blocks: text, images, documents (PDF by content or address, text), `search_result`, `tool_use`, `tool_result`, `thinking`, `redacted_thinking`. Thoughts come without a signature where the model is no Claude. Tools that Anthropic’s own service runs, files kept there and citations are refused by name.',
       'Left out: `context_management`, `diagnostics`, `speed`, `user_profile_id`, `workspace_id`, `input_examples` and `eager_input_streaming` of tools. Fields that are not listed are passed on.',
-      'Errors have Anthropic’s envelope, with our code in `error.details.error_code`. A stream that waits has comments such as `: queued position=3`.',
+      'Errors have Anthropic’s envelope, with our code in `error.details.error_code`. A stream that waits has comments such as `: queued position=3 eta_s=4.2`.',
     ].join('\n\n'),
     tags,
     response: {
@@ -58,7 +58,8 @@ export const anthropicDocs = {
       ...refusals,
       ...failures(
         ['idempotency_mismatch', 'This Idempotency-Key was used with another request.', 'Idempotency-Key'],
-        ['rate_limit_exceeded', 'Too many requests.'],
+        ['permission_denied', "The header 'x-inferq-tenant' needs an administrator key.", 'x-inferq-tenant'],
+        ['queue_full', "The queue of 'llama3.1' is full: 10000 requests wait. Try again in 12 s."],
         ['upstream_error', 'The upstream failed.'],
         ['service_unavailable', 'The queue is not available.'],
         ['job_expired', 'The request was not finished within 600 s.'],

@@ -27,6 +27,7 @@ export const batchDocs = {
     response: {
       200: described(BatchObject, 'The batch, which is being validated.'),
       ...failures.forList,
+      403: failures.forQuestion[403],
       404: failure('file_not_found', "No such file: 'file-…'.", 'input_file_id'),
       ...failures.forIdempotent,
     },

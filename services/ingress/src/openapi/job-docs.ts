@@ -67,6 +67,7 @@ export const jobDocs = {
       202: described(JobView, 'Accepted.'),
       400: failures.forList[400],
       ...failures.forJob,
+      429: failures.forQuestion[429],
       ...failures.conflict,
       ...failures.forIdempotent,
     },

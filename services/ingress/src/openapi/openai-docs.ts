@@ -12,7 +12,7 @@ export const openAiDocs = {
     operationId: 'createChatCompletion',
     summary: 'Chat completion, streamed or not',
     description:
-      'Parameters that are not listed are passed to the model. While a stream waits, comments such as `: queued position=3` keep it alive.',
+      'Parameters that are not listed are passed to the model. While a stream waits, comments such as `: queued position=3 eta_s=4.2` keep it alive.',
     tags,
     response: { 200: answers.chat, ...deferred, ...failures.forQuestion, ...failures.forIdempotent },
   },

@@ -26,7 +26,8 @@ export const failures = {
   forQuestion: {
     ...commonFailures,
     404: failure('model_not_found', "The model 'x' does not exist or you do not have access to it.", 'model'),
-    429: failure('rate_limit_exceeded', 'Too many requests.'),
+    403: failure('permission_denied', "The header 'x-inferq-tenant' needs an administrator key.", 'x-inferq-tenant'),
+    429: failure('queue_full', "The queue of 'llama3.1' is full: 10000 requests wait. Try again in 12 s."),
     500: failure('internal_error', 'An unexpected error occurred.'),
     502: failure('upstream_error', 'The upstream failed.'),
     504: failure('job_expired', 'The request was not finished within 600 s.'),

@@ -6,16 +6,16 @@ import {
   ListBatchesQuery as ListBatchesQuerySchema,
 } from '@inferq/contracts'
 import { createId } from '@inferq/runtime'
-import type { KeyHold, StoredBatch } from '@inferq/store'
+import type { StoredBatch } from '@inferq/store'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { viewOfBatch } from '../batches/batch-view.ts'
 import { endpointPaths, findEndpoint } from '../batches/endpoints.ts'
 import type { IngressCore } from '../dependencies.ts'
 import { pageOf } from '../file-view.ts'
 import { withIdempotency } from '../idempotency.ts'
-import type { Identity } from '../identity.ts'
 import { batchDocs, createBody } from '../openapi/batch-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
+import { tenantOf } from '../tenant.ts'
 import { fileNotFound } from './files.ts'
 
 const windowMs = 86_400_000
@@ -41,7 +41,7 @@ function postBatch(core: IngressCore, request: FastifyRequest, reply: FastifyRep
   return withIdempotency(core, request, reply, {
     scope: 'batches',
     createId: () => createId('batch'),
-    first: (id) => createBatch(core, identity, id, request.body as CreateBatchRequest, request.facts.hold),
+    first: (id) => createBatch(core, request, id),
     async find(id) {
       const batch = await core.store.getBatch(id, owner)
       return batch === null ? { kind: 'unknown' } : { kind: 'found', answer: async () => viewOfBatch(batch) }
@@ -49,14 +49,10 @@ function postBatch(core: IngressCore, request: FastifyRequest, reply: FastifyRep
   })
 }
 
-async function createBatch(
-  core: IngressCore,
-  identity: Identity,
-  id: string,
-  body: CreateBatchRequest,
-  hold: KeyHold | undefined,
-): Promise<BatchObject> {
+async function createBatch(core: IngressCore, request: FastifyRequest, id: string): Promise<BatchObject> {
+  const identity = identityOf(request)
   const { owner, key, user, team, metadata } = identity
+  const body = request.body as CreateBatchRequest
   if (findEndpoint(body.endpoint) === undefined) {
     const message = `Invalid value for 'endpoint': must be one of ${endpointPaths.map((path) => `'${path}'`).join(', ')}.`
     throw new InferqError({ code: 'invalid_value', message, param: 'endpoint' })
@@ -76,11 +72,12 @@ async function createBatch(
       ...(user === undefined ? {} : { user }),
       ...(team === undefined ? {} : { team }),
       ...(metadata === undefined ? {} : { metadata }),
+      tenant: tenantOf(identity, request.headers),
     },
     ...{ createdAt, expiresAt: createdAt + windowMs },
     outputExpiresSeconds: body.output_expires_after?.seconds ?? null,
   }
-  await core.store.insertBatch(made, hold)
+  await core.store.insertBatch(made, request.facts.hold)
   core.batchDesk.wake()
   const batch = await core.store.getBatch(id, owner)
   if (batch === null) throw batchNotFound(id)

@@ -10,6 +10,7 @@ import { viewOfRecord, viewOfStored } from '../job-view.ts'
 import { jobDocs, submitManyBody } from '../openapi/job-docs.ts'
 import { identityOf } from '../plugins/auth.ts'
 import { freshRecord, submitAllAsync } from '../submit.ts'
+import { tenantOf } from '../tenant.ts'
 import type { Validation } from '../validation.ts'
 import { baseUrl } from './base-url.ts'
 
@@ -58,7 +59,9 @@ async function acceptAll(
   const identity = identityOf(request)
   // What one job is of says nothing about the request.
   const facts = { startedAt: request.facts.startedAt }
-  const common = { identity, requestId: request.id, facts, headers: request.headers, base: baseUrl(core, request) }
+  const { id: requestId, headers } = request
+  const tenant = tenantOf(identity, headers)
+  const common = { identity, requestId, facts, headers, tenant, base: baseUrl(core, request) }
   const specs: JobSpec[] = []
   for (const [index, job] of jobs.entries()) {
     if (index % jobsPerTurn === jobsPerTurn - 1) await nextTurn()
@@ -66,6 +69,7 @@ async function acceptAll(
     try {
       specs.push(acceptJob(core, validation, job, caller))
     } catch (thrown) {
+      for (const { id, candidates } of specs) core.queueRoom.dismiss(candidates[0]?.class ?? '', id)
       throw atPlace(thrown, `jobs[${index}]`)
     }
   }
@@ -74,11 +78,16 @@ async function acceptAll(
 
 /** An error that names a field of one of the jobs, as one that names it within the whole. */
 function atPlace(thrown: unknown, place: string): unknown {
-  if (!(thrown instanceof InferqError)) return thrown
+  if (!(thrown instanceof InferqError) || isOfAll(thrown)) return thrown
   const { param, message } = thrown.detail
   const whole = param === undefined ? place : `${place}.${param}`
   const told = param === undefined ? message : message.replaceAll(`'${param}'`, `'${whole}'`)
   return new InferqError({ ...thrown.detail, param: whole, message: told }, { cause: thrown })
+}
+
+/** No job is at fault. */
+function isOfAll({ code }: InferqError): boolean {
+  return code === 'queue_full' || code === 'service_unavailable'
 }
 
 async function viewAll(core: IngressCore, request: FastifyRequest, batchId: string, count: number): Promise<object[]> {

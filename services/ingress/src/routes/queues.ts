@@ -1,4 +1,4 @@
-import type { WorkerRegistration } from '@inferq/queue'
+import type { WorkerLane, WorkerRegistration } from '@inferq/queue'
 import type { FastifyInstance } from 'fastify'
 import type { IngressCore } from '../dependencies.ts'
 import { operationsDocs } from '../openapi/operations-docs.ts'
@@ -32,7 +32,7 @@ async function viewOfQueue(core: IngressCore, modelClass: string): Promise<objec
   }
 }
 
-function viewOfWorker(worker: WorkerRegistration): object {
+export function viewOfWorker(worker: WorkerRegistration): object {
   const { id, host, pid, gpu, classes, limit, inFlight, state, startedAt, lastBeatAt, fingerprint } = worker
   return {
     id,
@@ -41,5 +41,14 @@ function viewOfWorker(worker: WorkerRegistration): object {
     started_at: startedAt / 1000,
     last_beat_at: lastBeatAt / 1000,
     fingerprint,
+    lanes: (worker.lanes ?? []).map(viewOfLane),
+  }
+}
+
+function viewOfLane({ class: modelClass, limit, configured, inFlight, held, load }: WorkerLane): object {
+  return {
+    class: modelClass,
+    ...{ limit, configured, in_flight: inFlight, held },
+    load: load === null ? null : { waiting: load.waiting, running: load.running, kv_usage: load.kvUsage ?? null },
   }
 }

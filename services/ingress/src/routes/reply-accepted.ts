@@ -1,13 +1,14 @@
 import { isTerminal, isTerminalKind, type JobSpec } from '@inferq/contracts'
+import { referenceTo } from '@inferq/queue'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { jobHeaders } from '../answer-headers.ts'
 import type { IngressCore } from '../dependencies.ts'
 import type { AnswerDialect } from '../dialects/answer-dialect.ts'
-import { type FoundJob, findJob, liveFacts } from '../find-job.ts'
+import { type FoundJob, findJob, liveFacts, placeInLine } from '../find-job.ts'
 import { readResult } from '../found-result.ts'
 import { trackFromStart } from '../job-track.ts'
 import { viewOfRecord, viewOfStored } from '../job-view.ts'
-import { firstReference, freshRecord, submitAsync } from '../submit.ts'
+import { freshRecord, submitAsync } from '../submit.ts'
 import { baseUrl } from './base-url.ts'
 import { preferenceApplied, waitSeconds } from './prefer.ts'
 
@@ -39,9 +40,9 @@ export async function replyAccepted(
       await wait.ended
       return await replyAsItIs(core, spec, request, reply, inTime)
     }
-    const position = submitted === 'enqueued' ? await positionOf(core, spec) : null
+    const place = submitted === 'enqueued' ? await placeInLine(core, referenceTo(spec, 0)) : { position: null }
     notePreferences(request, reply, { waitedSeconds: 0, isAsynchronous: true })
-    return reply.code(202).send(viewOfRecord(freshRecord(spec), { position, progress: null, end: null }, base))
+    return reply.code(202).send(viewOfRecord(freshRecord(spec), { ...place, progress: null, end: null }, base))
   } finally {
     wait?.cancel()
   }
@@ -69,10 +70,6 @@ export async function replyEarlier(
     wait.cancel()
   }
   return replyFound(core, await findJob(core, id, owner).catch(() => found), request, reply, inTime)
-}
-
-async function positionOf(core: IngressCore, spec: JobSpec): Promise<number | null> {
-  return core.queue.position(firstReference(spec)).catch(() => null)
 }
 
 /** The job after waiting for it. It is accepted either way, so a failure to look is no failure. */

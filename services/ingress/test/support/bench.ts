@@ -10,6 +10,7 @@ import {
   createJobQueue,
   createWorkerRegistry,
   type JobQueue,
+  referenceTo,
   weighOutcomes,
 } from '@inferq/queue'
 import {
@@ -19,6 +20,7 @@ import {
   createSystemClock,
   type ServiceCheck,
 } from '@inferq/runtime'
+import { createShares, type Shares } from '@inferq/shares'
 import { createStore, type Store } from '@inferq/store'
 import { createInferqMetrics, createLogger, createMetrics } from '@inferq/telemetry'
 import {
@@ -90,6 +92,8 @@ export interface Bench {
   readonly redis: Redis
   readonly tokenLog: TokenLog
   readonly queue: JobQueue
+  /** Not started: only those who want to know what a job takes do that. */
+  readonly shares: Shares
   readonly lines: Record<string, unknown>[]
   /** The specification of an interactive job somebody has begun to wait for; each is given once. */
   nextExchange(): Promise<JobSpec>
@@ -139,7 +143,8 @@ export async function createBench({
     destination: { write: (line) => lines.push(JSON.parse(line)) },
   })
   const { keys } = server
-  const queue = createJobQueue({ redis, keys, log })
+  const shares = createShares({ redis, keys, clock, log, everyMs: 10 })
+  const queue = createJobQueue({ redis, keys, placing: shares, log })
   const tokenLog = createTokenLog({ redis, keys, clock })
   const usedStore = store ?? createStore({ url: 'postgres://nobody@127.0.0.1:9/none', log, statementTimeoutMs: 500 })
 
@@ -173,6 +178,7 @@ export async function createBench({
         tokenLog,
         follower,
         queue,
+        shares,
         cancellations: createCancelBroadcast({ redis, keys }),
         workers: createWorkerRegistry({ redis, keys }),
         eventTokens: createEventTokens(() => createSealer('test').deriveKey('event tokens')),
@@ -263,6 +269,7 @@ export async function createBench({
     redis,
     tokenLog,
     queue,
+    shares,
     lines,
     async nextExchange() {
       const isNew = ({ spec }: { spec: JobSpec }): boolean => !seen.has(spec.id)
@@ -273,7 +280,7 @@ export async function createBench({
     async submit(overrides = {}) {
       const spec = { ...createJobSpec(), ...overrides }
       await tokenLog.open(spec)
-      await queue.enqueue({ jobId: spec.id, hop: 0, type: spec.type, class: 'gpu', tier: spec.tier })
+      await queue.enqueue(referenceTo(spec, 0))
       return spec
     },
     begin,
@@ -290,6 +297,9 @@ export async function createBench({
     quiet: async () => main.ingress.quiet?.(),
     async close() {
       await Promise.all([main, ...others].map((one) => one.stop(500)))
+      const deadline = createDeadline(clock, { timeoutMs: 500, what: 'stopping the shares' })
+      await shares.stop(deadline)
+      deadline.release()
       await queue.close()
       await tokenLog.close()
       if (store === undefined) await usedStore.close()
