@@ -70,6 +70,11 @@ async function execute(command: Command): Promise<number> {
       process.stdout.write(`${benchFleet(command, workplace)}\n`)
       return 0
     }
+    case 'gpu': {
+      const { benchGpu } = await import('./gpu/bench-gpu.ts')
+      process.stdout.write(`${await benchGpu(command, workplace)}\n`)
+      return 0
+    }
     case 'load': {
       const { runLoadChild } = await import('./load/child.ts')
       runLoadChild()

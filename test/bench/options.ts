@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { type GpuCell, gpuCells } from './gpu/cells.ts'
 import { type TargetName, targetNames } from './targets/target.ts'
 
 /** What the command line asks for. */
@@ -6,10 +7,14 @@ export type Command =
   | {
       readonly kind: 'run'
       readonly quick: boolean
+      /** Targets on one core, upstream and load generator on another. */
+      readonly pin: boolean
       readonly cells: readonly string[]
       readonly targets: readonly TargetName[]
       readonly out: string | undefined
       readonly databaseUrl: string | undefined
+      /** Of the growth cell; undefined: what the extent says. */
+      readonly requests: number | undefined
     }
   | { readonly kind: 'report'; readonly file: string; readonly out: string | undefined }
   | {
@@ -35,6 +40,7 @@ export type Command =
       readonly trace: string | undefined
       readonly out: string | undefined
     }
+  | { readonly kind: 'gpu'; readonly cells: readonly GpuCell[]; readonly out: string | undefined }
   | { readonly kind: 'load' }
   | { readonly kind: 'pass-through'; readonly port: number; readonly upstreamUrl: string }
   | { readonly kind: 'help' }
@@ -43,6 +49,8 @@ export const usage = `npm run bench                               every cell, ag
 npm run bench -- --quick                    the same, short: for a look
   --cell c128,first-token                   only these cells
   --targets direct,inferq                   only these targets (${targetNames.join(', ')})
+  --pin                                     each target's whole stack on one core, all else on another
+  --requests 1000000                        how many the growth cell sends
   --out FILE                                where the JSON goes (default: .inferq/bench/<time>.json)
   --database-url URL                        a Postgres instead of the embedded one; it keeps what is written to it
 npm run bench -- report FILE                writes docs/benchmarks.md from a run's JSON (--out: elsewhere)
@@ -55,6 +63,8 @@ npm run bench -- validation                 what it takes to read and check a re
 npm run bench -- durability                 submits committed and outcomes recorded a second, on PostgreSQL
   --rounds 3 --seconds 8
 npm run bench -- batch                      50,000 lines: until they run, memory, and what they do to others
+npm run bench -- gpu                        workers before simulated GPUs: gate, shares, batches, embeddings, swaps
+  --cell gate,swaps --out FILE              only these cells; the report as Markdown
 npm run bench -- fleet                      policies compared on simulated GPUs, in virtual time
   --gpus 100 --tenants 50 --jobs 300000 --load 0.9,1.3 --seed 1
   --trace FILE                              arrivals from a file, a JSON object a line, on --gpus
@@ -68,6 +78,7 @@ export function parseCommand(args: readonly string[]): Command {
     allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
+      pin: { type: 'boolean', default: false },
       cell: { type: 'string', multiple: true, default: [] },
       targets: { type: 'string', multiple: true, default: [] },
       out: { type: 'string' },
@@ -78,6 +89,7 @@ export function parseCommand(args: readonly string[]): Command {
       gpus: { type: 'string' },
       tenants: { type: 'string' },
       jobs: { type: 'string' },
+      requests: { type: 'string' },
       load: { type: 'string', multiple: true, default: [] },
       seed: { type: 'string' },
       trace: { type: 'string' },
@@ -92,10 +104,12 @@ export function parseCommand(args: readonly string[]): Command {
       return {
         kind,
         quick: values.quick,
+        pin: values.pin,
         cells,
         targets: parseTargets(split(values.targets)),
         out: values.out,
         databaseUrl: values['database-url'],
+        requests: values.requests === undefined ? undefined : parseCount(values.requests, '--requests'),
       }
     case 'report':
       return { kind, file: required(rest[0], 'report FILE'), out: values.out }
@@ -133,6 +147,8 @@ export function parseCommand(args: readonly string[]): Command {
         out: values.out,
       }
     }
+    case 'gpu':
+      return { kind, cells: parseGpuCells(cells), out: values.out }
     case 'routing':
     case 'validation':
     case 'batch':
@@ -153,6 +169,12 @@ function parseTargets(names: readonly string[]): TargetName[] {
   const unknown = names.filter((name) => !targetNames.some((target) => target === name))
   if (unknown.length > 0) throw new Error(`no target ${unknown.join(', ')}; there are ${targetNames.join(', ')}`)
   return targetNames.filter((target) => names.length === 0 || names.includes(target))
+}
+
+function parseGpuCells(names: readonly string[]): GpuCell[] {
+  const unknown = names.filter((name) => !gpuCells.some((cell) => cell === name))
+  if (unknown.length > 0) throw new Error(`no cell ${unknown.join(', ')}; there are ${gpuCells.join(', ')}`)
+  return gpuCells.filter((cell) => names.includes(cell))
 }
 
 function parseNumber(text: string, what: string): number {

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { type LoadProcess, startLoadProcess } from './load/load-process.ts'
 import { prompt } from './load/prompt.ts'
 import type { ChatCall, ExpectedAnswer } from './load/protocol.ts'
+import { withoutStamps } from './load/stamps.ts'
+import { type Pinning, pinProcess } from './measure/affinity.ts'
 import { models } from './targets/models.ts'
 import { startSimulator, type UpstreamSimulator } from './targets/simulator.ts'
 import type { Surroundings } from './targets/target.ts'
@@ -29,8 +31,15 @@ export interface Session {
   defer(stop: () => Promise<void>): void
 }
 
-/** Runs `work` in a session, and ends everything that was started, whatever happens. */
-export async function withSession<T>(workplace: Workplace, work: (session: Session) => Promise<T>): Promise<T> {
+/**
+ * Runs `work` in a session, and ends everything that was started, whatever happens. With `pinning` this process
+ * moves to the cores of what it is about to start, which inherits them.
+ */
+export async function withSession<T>(
+  workplace: Workplace,
+  work: (session: Session) => Promise<T>,
+  pinning?: Pinning,
+): Promise<T> {
   const { root, main } = workplace
   const environment = cleanEnvironment(workplace.environment)
   const folder = mkdtempSync(join(tmpdir(), 'inferq-bench-'))
@@ -44,11 +53,16 @@ export async function withSession<T>(workplace: Workplace, work: (session: Sessi
   const interrupt = (): void => void stopAll().finally(() => process.exit(130))
   process.once('SIGINT', interrupt)
   process.once('SIGTERM', interrupt)
+  const startOn = (cores: string | undefined): void => {
+    if (cores !== undefined) pinProcess(process.pid, cores)
+  }
   try {
+    startOn(pinning?.around)
     const simulator = await startSimulator(folder, environment)
     stops.push(simulator.stop)
     const load = await startLoadProcess(main, environment)
     stops.push(load.stop)
+    startOn(pinning?.target)
     const answers = await learnAnswers(simulator.url)
     return await work({
       simulator,
@@ -80,7 +94,7 @@ async function learnAnswers(upstreamUrl: string): Promise<ReadonlyMap<string, Ex
       choices: [{ message: { content: string } }]
       usage: { completion_tokens: number }
     }
-    return [model, { text: answer.choices[0].message.content, tokens: answer.usage.completion_tokens }]
+    return [model, { text: withoutStamps(answer.choices[0].message.content), tokens: answer.usage.completion_tokens }]
   }
   return new Map(await Promise.all(Object.values(models).map(learn)))
 }

@@ -1,9 +1,10 @@
 import type { LoadProcess } from '../load/load-process.ts'
 import type { ChatCall, Endpoint } from '../load/protocol.ts'
+import type { Pinning } from '../measure/affinity.ts'
 import type { CellResult } from '../report/results.ts'
 import type { InferqTarget } from '../targets/inferq.ts'
 import type { UpstreamSimulator } from '../targets/simulator.ts'
-import type { Target } from '../targets/target.ts'
+import type { Surroundings, Target } from '../targets/target.ts'
 
 /** How long and how often. Times in milliseconds. */
 export interface Extent {
@@ -13,16 +14,29 @@ export interface Extent {
   /** Of paired calls. */
   readonly rounds: number
   readonly streamsDurationMs: number
+  /** Of paired streams. */
+  readonly streamRounds: number
   readonly readers: number
+  /** Of one rate of the ladder. */
+  readonly rungMs: number
+  /** Of the growth cell. */
+  readonly requests: number
+  /** Of the load around a fault. */
+  readonly faultLoadMs: number
 }
 
 export const fullExtent: Extent = {
   repeats: 3,
   warmUpMs: 1_000,
   durationMs: 4_000,
-  rounds: 300,
+  rounds: 1_000,
   streamsDurationMs: 10_000,
-  readers: 2_000,
+  streamRounds: 400,
+  readers: 10_000,
+  rungMs: 3_000,
+  requests: 1_000_000,
+  // LiteLLM takes long to start again.
+  faultLoadMs: 20_000,
 }
 
 /** For a look while working. */
@@ -32,7 +46,11 @@ export const quickExtent: Extent = {
   durationMs: 1_000,
   rounds: 40,
   streamsDurationMs: 3_000,
+  streamRounds: 40,
   readers: 300,
+  rungMs: 1_000,
+  requests: 20_000,
+  faultLoadMs: 5_000,
 }
 
 /** What a cell works with: everything runs already. */
@@ -43,6 +61,11 @@ export interface CellContext {
   readonly simulator: UpstreamSimulator
   readonly load: LoadProcess
   readonly extent: Extent
+  readonly surroundings: Surroundings
+  /** Undefined: nothing is to be pinned, or can be. */
+  readonly pinning: Pinning | undefined
+  /** An inferq of the cell's own, in a folder of this name, its inspectors open. The cell stops it. */
+  startInferq(name: string): Promise<InferqTarget>
   /** The call for a model, with the answer it must give. */
   call(model: string, stream: boolean): ChatCall
   /** A line for whoever waits. */
@@ -51,7 +74,9 @@ export interface CellContext {
 
 export interface Cell {
   readonly name: string
-  /** Null: it needs a target that does not take part. */
+  /** About how long it takes, in seconds, against so many targets. */
+  seconds(extent: Extent, targets: number): number
+  /** Null: it needs a target that does not take part, or what cannot be done here. */
   run(context: CellContext): Promise<CellResult | null>
 }
 

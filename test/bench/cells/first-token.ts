@@ -9,11 +9,13 @@ import { warmUpRounds } from './latency.ts'
 export function createFirstTokenCell(name: string): Cell {
   return {
     name,
+    // The upstream's own answer takes some 35 ms.
+    seconds: (extent, targets) => extent.streamRounds * targets * 0.045,
     async run(context) {
       const { load, extent } = context
       const task = { kind: 'paired', endpoints: endpointsOf(context), call: context.call(models.stream, true) } as const
       await load.run<'paired'>({ ...task, rounds: warmUpRounds, seed: 3 })
-      const { firstTokenMs, faults } = await load.run<'paired'>({ ...task, rounds: extent.rounds, seed: 4 })
+      const { firstTokenMs, faults } = await load.run<'paired'>({ ...task, rounds: extent.streamRounds, seed: 4 })
       return { kind: 'first-token', name, streams: 1, faults, firstTokenMs }
     },
   }
@@ -25,6 +27,7 @@ const repeats = 2
 export function createConcurrentFirstTokenCell(name: string, streams: number): Cell {
   return {
     name,
+    seconds: (extent, targets) => targets * ((extent.streamsDurationMs + repeats * slowStreamMs) / 1000),
     async run({ targets, load, extent, call, progress }) {
       const chat = call(models.slow, true)
       const firstTokenMs: Record<string, number[]> = {}
@@ -49,6 +52,7 @@ export function createConcurrentFirstTokenCell(name: string, streams: number): C
   }
 }
 
-function prefixed(target: string, faults: Faults): Faults {
+/** Faults with the target they are of. */
+export function prefixed(target: string, faults: Faults): Faults {
   return Object.fromEntries(Object.entries(faults).map(([fault, count]) => [`${target}: ${fault}`, count]))
 }

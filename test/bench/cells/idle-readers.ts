@@ -17,6 +17,8 @@ const idleMs = 10_000
 export function createIdleReadersCell(name: string): Cell {
   return {
     name,
+    // Jobs are submitted one commit each, then their readers are opened.
+    seconds: ({ readers }) => 20 + idleMs / 1000 + readers / 250,
     async run({ inferq, load, extent, progress }) {
       if (inferq === undefined) return null
       const { readers } = extent

@@ -2,16 +2,21 @@ import type { ChatCall } from '../load/protocol.ts'
 import { type ProcessReading, readProcesses, resetPeaks, type TrackedProcess } from '../measure/processes.ts'
 import { commandsBetween, createRedisProbe, type RedisProbe } from '../measure/redis-commands.ts'
 import { alternated } from '../measure/statistics.ts'
-import type { ProcessUse, ThroughputRun } from '../report/results.ts'
+import type { ProcessUse, ThroughputResult, ThroughputRun } from '../report/results.ts'
 import { models } from '../targets/models.ts'
 import type { Target } from '../targets/target.ts'
 import type { Cell, CellContext, Extent } from './cell.ts'
 
+interface ThroughputCell extends Cell {
+  run(context: CellContext): Promise<ThroughputResult>
+}
+
 /** Closed loop against the instant model, every target in turn, some times over. */
-export function createThroughputCell(connections: number, stream: boolean): Cell {
+export function createThroughputCell(connections: number, stream: boolean): ThroughputCell {
   const name = stream ? `stream-c${connections}` : `c${connections}`
   return {
     name,
+    seconds: ({ repeats, warmUpMs, durationMs }, targets) => (repeats * targets * (warmUpMs + durationMs)) / 1000,
     async run(context) {
       const { targets, extent } = context
       const call = context.call(models.instant, stream)
@@ -89,9 +94,10 @@ function usesBetween(
   after: readonly ProcessReading[],
   completed: number,
 ): ProcessUse[] {
-  return after.map(({ label, cpuSeconds, peakRssBytes }, index) => ({
+  return after.map(({ label, cpuSeconds, pssBytes, peakRssBytes }, index) => ({
     label,
     cpuSecondsPer1000: ((cpuSeconds - (before[index]?.cpuSeconds ?? 0)) / Math.max(1, completed)) * 1000,
     peakRssMib: peakRssBytes / 2 ** 20,
+    pssMib: pssBytes / 2 ** 20,
   }))
 }

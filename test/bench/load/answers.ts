@@ -30,8 +30,14 @@ export function createWholeCheck(expected: ExpectedAnswer): AnswerCheck {
   }
 }
 
-/** A stream of chat completion chunks. Chunks may hold several tokens: what counts is the text they make. */
-export function createStreamCheck(expected: ExpectedAnswer): AnswerCheck {
+/**
+ * A stream of chat completion chunks. Chunks may hold several tokens: what counts is the text they make. `onText` sees each
+ * piece of text as it comes and gives what of it counts.
+ */
+export function createStreamCheck(
+  expected: ExpectedAnswer,
+  onText: (piece: string) => string = (piece) => piece,
+): AnswerCheck {
   let rest = ''
   let text = ''
   let finishReason: string | null = null
@@ -50,7 +56,8 @@ export function createStreamCheck(expected: ExpectedAnswer): AnswerCheck {
     if (chunk === undefined) found ??= 'a chunk is not JSON'
     else if (chunk.error !== undefined) found ??= 'an error in the stream'
     const choice = chunk?.choices?.[0]
-    text += choice?.delta?.content ?? ''
+    const piece = choice?.delta?.content
+    if (typeof piece === 'string' && piece !== '') text += onText(piece)
     finishReason ??= choice?.finish_reason ?? null
   }
 
@@ -69,7 +76,7 @@ export function createStreamCheck(expected: ExpectedAnswer): AnswerCheck {
     },
     fault() {
       if (found !== null) return found
-      if (text !== expected.text) return 'another text than the upstream sent'
+      if (text !== expected.text) return isDone ? 'another text than the upstream sent' : 'it broke off'
       if (finishReason !== 'stop') return 'another finish reason'
       return isDone ? null : 'no [DONE]'
     },

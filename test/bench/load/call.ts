@@ -12,8 +12,8 @@ export interface Outcome {
 }
 
 export interface Caller {
-  /** Never rejects: what goes wrong is in the outcome. */
-  call(): Promise<Outcome>
+  /** Never rejects: what goes wrong is in the outcome. `onText`: as for `createStreamCheck`. */
+  call(onText?: (piece: string) => string): Promise<Outcome>
   close(): Promise<void>
 }
 
@@ -29,21 +29,27 @@ export function createCaller(endpoint: Endpoint, chat: ChatCall, connections: nu
     headersTimeout: answerTimeoutMs,
     bodyTimeout: answerTimeoutMs,
   })
-  const { model, stream } = chat
   const options: Dispatcher.DispatchOptions = {
     path: `${pathname}/chat/completions`,
     method: 'POST',
     headers: { ...endpoint.headers, 'content-type': 'application/json' },
-    body: JSON.stringify({ model, messages: [{ role: 'user', content: prompt }], ...(stream ? { stream } : {}) }),
+    // As bytes, once: a long body is not to cost the load generator what it costs a gateway.
+    body: Buffer.from(bodyOf(chat)),
   }
   return {
-    call: () =>
+    call: (onText) =>
       new Promise((resolve) => {
-        const check = stream ? createStreamCheck(chat.expected) : createWholeCheck(chat.expected)
+        const check = chat.stream ? createStreamCheck(chat.expected, onText) : createWholeCheck(chat.expected)
         pool.dispatch(options, new CallHandler(check, resolve))
       }),
     close: () => pool.destroy(),
   }
+}
+
+/** The body of every request of a call. */
+export function bodyOf({ model, stream, bodyBytes = 0 }: ChatCall): string {
+  const content = prompt.padEnd(bodyBytes, ` ${prompt}`)
+  return JSON.stringify({ model, messages: [{ role: 'user', content }], ...(stream ? { stream } : {}) })
 }
 
 /** undici's leanest interface: its callbacks, without streams or a promise per step. */

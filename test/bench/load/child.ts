@@ -1,8 +1,11 @@
-import { runClosedLoop } from './closed-loop.ts'
+import { runClosedLoop, runRequests } from './closed-loop.ts'
 import { runConcurrentStreams } from './concurrent-streams.ts'
+import { runFaultLoad } from './fault-load.ts'
+import { runOpenLoop } from './open-loop.ts'
 import { runPaired } from './paired.ts'
 import type { LoadReply, LoadResults, LoadTask } from './protocol.ts'
 import { type IdleReaders, openReaders, submitJobs } from './readers.ts'
+import { runStampedStreams } from './stamped-streams.ts'
 import { runSubmitLoop } from './submit-loop.ts'
 
 /**
@@ -16,10 +19,18 @@ export function runLoadChild(): void {
     switch (task.kind) {
       case 'closed-loop':
         return runClosedLoop(task)
+      case 'open-loop':
+        return runOpenLoop(task)
+      case 'requests':
+        return runRequests(task)
       case 'paired':
         return runPaired(task)
       case 'concurrent-streams':
         return runConcurrentStreams(task)
+      case 'stamped-streams':
+        return runStampedStreams(task)
+      case 'fault-load':
+        return runFaultLoad(task)
       case 'submit-loop':
         return runSubmitLoop(task)
       case 'submit-jobs':

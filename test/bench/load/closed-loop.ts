@@ -35,3 +35,23 @@ export async function runClosedLoop(
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
   }
 }
+
+/** So many requests in closed loop, and nothing kept of each. */
+export async function runRequests(task: Extract<LoadTask, { kind: 'requests' }>): Promise<LoadResults['requests']> {
+  const caller = createCaller(task.endpoint, task.call, task.connections)
+  const faults = createFaultCounter()
+  const startedAt = performance.now()
+  let [sent, completed] = [0, 0]
+
+  const loop = async (): Promise<void> => {
+    while (sent < task.count) {
+      sent += 1
+      const { fault } = await caller.call()
+      if (fault === null) completed += 1
+      else faults.add(fault)
+    }
+  }
+  await Promise.all(Array.from({ length: task.connections }, loop))
+  await caller.close()
+  return { completed, elapsedMs: performance.now() - startedAt, faults: faults.counts() }
+}

@@ -46,12 +46,11 @@ export interface IdleReaders {
 /** Opens one reader for each job, and resolves when each has got its first bytes, or failed. */
 export async function openReaders(endpoint: Endpoint, jobIds: readonly string[]): Promise<IdleReaders> {
   const { origin, pathname } = new URL(endpoint.baseUrl)
-  const pool = new Pool(origin, {
-    connections: jobIds.length,
-    pipelining: 1,
-    headersTimeout: 30_000,
-    bodyTimeout: longMs,
-  })
+  const options = { connections: jobIds.length, pipelining: 1, headersTimeout: 30_000, bodyTimeout: longMs }
+  const pools = sourceAddresses(jobIds.length).map(
+    (localAddress) => new Pool(origin, localAddress === undefined ? options : { ...options, localAddress }),
+  )
+  let opened = 0
   const faults = createFaultCounter()
   let open = 0
   let closing = false
@@ -80,7 +79,7 @@ export async function openReaders(endpoint: Endpoint, jobIds: readonly string[])
         onResponseEnd: () => end(status === 200 ? 'ended while its job waits' : `status ${status}`),
         onResponseError: (_controller, error) => end('code' in error ? String(error.code) : error.message),
       }
-      pool.dispatch(
+      pools[opened++ % pools.length]?.dispatch(
         { path: `${pathname}/jobs/${jobId}/events`, method: 'GET', headers: { ...endpoint.headers } },
         handler,
       )
@@ -91,9 +90,20 @@ export async function openReaders(endpoint: Endpoint, jobIds: readonly string[])
     faults: () => faults.counts(),
     async close() {
       closing = true
-      await pool.destroy()
+      await Promise.all(pools.map((pool) => pool.destroy()))
     },
   }
+}
+
+const connectionsPerAddress = 20_000
+
+/**
+ * From one address only so many ports lead to one server: more connections leave from 127.0.0.2 and so on. Undefined: the
+ * one the system takes.
+ */
+function sourceAddresses(connections: number): (string | undefined)[] {
+  const further = Math.ceil(connections / connectionsPerAddress) - 1
+  return [undefined, ...Array.from({ length: further }, (_, index) => `127.0.0.${index + 2}`)]
 }
 
 async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {

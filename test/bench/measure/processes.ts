@@ -10,8 +10,11 @@ export interface ProcessReading {
   readonly label: string
   /** User and system time since the process started, that of its living descendants included. */
   readonly cpuSeconds: number
+  /** Summed over its processes: pages that several of them share are counted in each. */
   readonly rssBytes: number
-  /** The highest resident size since the start, or since `resetPeaks`. */
+  /** The same with every shared page divided by those who share it (PSS). 0 where the kernel does not say. */
+  readonly pssBytes: number
+  /** The highest resident size since the start, or since `resetPeaks`, of each process, summed. */
   readonly peakRssBytes: number
 }
 
@@ -25,27 +28,32 @@ export function readProcesses(tracked: readonly TrackedProcess[]): ProcessReadin
   return tracked.map(({ label, pid }) => {
     let cpuSeconds = 0
     let rssBytes = 0
+    let pssBytes = 0
     let peakRssBytes = 0
     for (const member of withDescendants(pid, table)) {
       cpuSeconds += table.get(member)?.cpuSeconds ?? 0
       const memory = parseMemory(readProcFile(member, 'status'))
       rssBytes += memory.rssBytes
       peakRssBytes += memory.peakRssBytes
+      pssBytes += parseShare(readProcFile(member, 'smaps_rollup'))
     }
-    return { label, cpuSeconds, rssBytes, peakRssBytes }
+    return { label, cpuSeconds, rssBytes, pssBytes, peakRssBytes }
   })
+}
+
+/** The processes and everything below them, as it is now. */
+export function readFamily(tracked: readonly TrackedProcess[]): number[] {
+  const table = readTable()
+  return tracked.flatMap(({ pid }) => (table.has(pid) ? withDescendants(pid, table) : []))
 }
 
 /** Lets the highest resident size start over from the present one. Does nothing where the kernel does not allow it. */
 export function resetPeaks(tracked: readonly TrackedProcess[]): void {
-  const table = readTable()
-  for (const { pid } of tracked) {
-    for (const member of withDescendants(pid, table)) {
-      try {
-        writeFileSync(`/proc/${member}/clear_refs`, '5')
-      } catch {
-        // Then the peak is the one since the start.
-      }
+  for (const member of readFamily(tracked)) {
+    try {
+      writeFileSync(`/proc/${member}/clear_refs`, '5')
+    } catch {
+      // Then the peak is the one since the start.
     }
   }
 }
@@ -68,6 +76,11 @@ export function parseStat(text: string): ProcessStat | null {
 export function parseMemory(text: string): { readonly rssBytes: number; readonly peakRssBytes: number } {
   const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0)
   return { rssBytes: kibibytes('VmRSS') * 1024, peakRssBytes: kibibytes('VmHWM') * 1024 }
+}
+
+/** Reads the share of its memory that a process answers for from /proc/<pid>/smaps_rollup; 0 where it is not told. */
+export function parseShare(text: string): number {
+  return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024
 }
 
 /** The process and everything below it. */

@@ -12,14 +12,17 @@ export function renderPage(report: BenchReport): string {
     intro,
     ...(report.quick ? ['**A quick run: short and few repeats. Do not quote it.**'] : []),
     '## What ran',
-    list(
-      targets.map(({ name, description, skipped }) =>
+    list([
+      ...targets.map(({ name, description, skipped }) =>
         skipped === undefined ? `**${name}**: ${description}` : `**${name}**: not in this run: ${skipped}`,
       ),
-    ),
+      ...leftOut,
+    ]),
     `All of it, load generator and upstream included, on one machine: ${machine.cores} cores (${machine.cpu}), ` +
       `${machine.memoryGib} GiB, ${machine.kernel}, Node ${machine.node}; ` +
-      `inferq at ${report.commit ?? 'no commit'}, ${report.startedAt.slice(0, 10)}.`,
+      `inferq at ${report.commit ?? 'no commit'}, ${report.startedAt.slice(0, 10)}.` +
+      (report.pinned === undefined ? '' : ` Pinned: ${report.pinned}.`),
+    features,
     ...renderSections(report).flatMap(({ title, table }) => [
       `## ${title}`,
       ...(notes[title.replace(/ \(.*/, '')] ?? []),
@@ -33,9 +36,22 @@ export function renderPage(report: BenchReport): string {
   return `${parts.join('\n\n')}\n`
 }
 
+/** Peers that no run has, and why. */
+const leftOut = [
+  '**Bifrost** (Maxim): not measured. The index of Go modules used here refuses its module; by its sources `go install` would ' +
+    'not build it either, since the program embeds a web interface that is built apart; and its npm package only downloads a ' +
+    'finished program from its makers.',
+]
+
+const features =
+  'Alike for all gateways: no retries, no cache, no callbacks. Not alike: inferq checks a key, records usage and writes a ' +
+  'log line with every request, in every cell. LiteLLM checks a key too; to issue keys and to record usage it wants a Postgres ' +
+  'of its own, through Prisma, whose engine is fetched apart from the package: left out. Portkey’s open gateway has neither ' +
+  'keys of its own nor usage records. A cell with both for everybody is therefore not to be had.'
+
 const intro =
   'What the queue costs: requests through inferq, durable and with its token log on, against the same requests sent to ' +
-  'the upstream directly, through a trivial proxy, and through a gateway that keeps nothing. The upstream is the ' +
+  'the upstream directly, through a trivial proxy, and through gateways that keep nothing. The upstream is the ' +
   'simulator; every answer is compared with what it sent, to the last token. The figures belong to the machine; what ' +
   'travels is the ratios between targets of one run.'
 
@@ -45,6 +61,8 @@ const notes: Readonly<Record<string, readonly string[]>> = {
       'piece; `stream-c32`: the same, streamed. The upstream answers at once. Medians of the repeats, the targets in ' +
       'alternating order. CPU: of all processes of the target together, databases included. `direct` is the ceiling of ' +
       'load generator and simulator.',
+    '`c128-pinned`: each target’s whole stack, databases and workers included, on one core; upstream and load generator ' +
+      'on another. They have been started with all cores in view: LiteLLM with a worker for each.',
   ],
   'Added latency': [
     'Each round asks every target once, in random order; what is shown is the difference to `direct` in the same round.',
@@ -53,10 +71,43 @@ const notes: Readonly<Record<string, readonly string[]>> = {
     '`first-token`: one stream at a time, paired as above. `first-token-50`: 50 streams at once of 20 tokens a second ' +
       'each; differences of the percentiles.',
   ],
-  Processes: ['`(under …)`: the simulator and the load generator, while that target was measured.'],
+  Processes: [
+    '`(under …)`: the simulator and the load generator, while that target was measured. Peak: the highest resident size (RSS) ' +
+      'of each process, summed, so that pages several of them share are counted in each; shared out: at the end of the run, ' +
+      'those pages divided among them (PSS).',
+  ],
   'Redis commands per request': [
     'Commands inside scripts count as calls too; the time of a script (`evalsha`) contains theirs. Idle processes ask ' +
       'now and then as well.',
+  ],
+  'Streams: from the emission of a token to its arrival': [
+    '`streams-200`: 200 streams at once of 20 tokens a second each. Each token carries the moment the upstream emitted it. ' +
+      '`direct` has the lateness of upstream and load generator themselves. Bursts: of the tokens emitted 20 ms or more ' +
+      'after the one before, those that came within 1 ms of it. The first token: differences of the percentiles to ' +
+      '`direct`.',
+  ],
+  'Bodies of 1, 32 and 400 KB': [
+    'Requests per second: closed loop, 8 connections. Latency: one request at a time, the difference to `direct` in the ' +
+      'same round. Answers of some twenty tokens in one piece, at once.',
+  ],
+  'Open loop: the highest rate in time': [
+    'Requests arrive at a fixed rate, whatever becomes of those before; each one counts from the moment it was due. A rate ' +
+      'holds when all are answered rightly and p99 is below 50 ms; one that does not (✗) is tried once more.',
+  ],
+  'Memory after very many requests': [
+    'Closed loop, 128 connections, on an inferq of its own; resident memory after garbage collection, at each tenth. A ' +
+      'process grows when the line through the second half rises by more than 8 MB and 5 % of its size. What is kept for a ' +
+      'while, logs in Redis above all, fills up in the first half.',
+  ],
+  'Under faults': [
+    '16 clients with a stream each, one after the other. `SDK`: a request is sent again as OpenAI\u2019s SDKs do by default ' +
+      '(twice, after 0.5 and 1 s, for refused or broken connections, 408, 409, 429 and 5xx); a stream that has begun and ' +
+      'breaks off is lost. `reads on`: a job under an idempotency key, submitted until it is accepted, its events read on ' +
+      'from the last id; only inferq has them. What is killed (SIGKILL) is started again at once, everywhere alike; there ' +
+      'is one of each. Refused: never begun, after all tries; broken: begun and not ended rightly. Extra calls: those the ' +
+      'upstream got beyond one per request begun; extra tokens: those it made that are in no right answer. Recovered: until ' +
+      'the last interruption of 500 ms or more of any client was over; silence: the longest time nobody got any text. ' +
+      'inferq calls this one model as vLLM, which goes on after a given beginning.',
   ],
   'Idle readers': ['Resident memory after garbage collection, before and with the readers.'],
 }
@@ -72,14 +123,14 @@ function readings(report: BenchReport): string[] {
       : [
           `${goals.length - missed.length - open.length} of ${goals.length} goals are met.`,
           ...missed.map((goal) => `Missed: ${goal.goal} (${goal.measured}).`),
-          ...open.map((goal) => `Not measured here: ${goal.goal}.`),
+          ...(open.length === 0 ? [] : [`${open.length} were not measured in this run.`]),
         ].join(' '),
     faults.length === 0
       ? 'Every answer was right.'
       : `${faults.reduce((sum, { count }) => sum + count, 0)} answers were wrong or missing; the table above has them.`,
     'Everything shares the cores of one machine: a target that uses less CPU also leaves more to the load generator and ' +
       'the upstream. CPU per 1,000 requests is therefore the fairer figure of cost, requests per second that of effect.',
-    'Portkey holds a request in memory and forgets it; inferq writes it to a queue on disk and its tokens to a log that ' +
+    'Portkey and LiteLLM hold a request in memory and forget it; inferq writes it to a queue on disk and its tokens to a log that ' +
       'outlives every process. The comparison is meant to show what that costs.',
     ...(report.targets.some(({ name, skipped }) => name === 'portkey' && skipped === undefined)
       ? [

@@ -2,6 +2,7 @@ import type { Faults } from '../load/protocol.ts'
 import type { Machine } from '../measure/machine.ts'
 import type { CommandUse } from '../measure/redis-commands.ts'
 import type { TargetName } from '../targets/target.ts'
+import type { FaultsResult, GrowthResult, LadderResult, PayloadResult, StampedStreamsResult } from './cell-results.ts'
 
 /** One run of the bench, as it is written to a file and read by `report`. */
 export interface BenchReport {
@@ -10,11 +11,20 @@ export interface BenchReport {
   readonly command: string
   /** Short runs: good for a look, not for a claim. */
   readonly quick: boolean
+  /** What ran on which cores. Absent: everything on all of them. */
+  readonly pinned?: string
   readonly machine: Machine
   /** The commit the code is from; `+` at its end: with changes. Null outside git. */
   readonly commit: string | null
   readonly targets: readonly TargetInfo[]
   readonly cells: readonly CellResult[]
+  /** Cells that could not be run to their end. */
+  readonly failures?: readonly CellFailure[]
+}
+
+export interface CellFailure {
+  readonly cell: string
+  readonly message: string
 }
 
 export interface TargetInfo {
@@ -25,7 +35,16 @@ export interface TargetInfo {
   readonly skipped?: string
 }
 
-export type CellResult = ThroughputResult | LatencyResult | FirstTokenResult | IdleReadersResult
+export type CellResult =
+  | ThroughputResult
+  | LatencyResult
+  | FirstTokenResult
+  | LadderResult
+  | StampedStreamsResult
+  | PayloadResult
+  | GrowthResult
+  | FaultsResult
+  | IdleReadersResult
 
 /** Closed loop: so many connections, each sending its next request when the last one is answered. */
 export interface ThroughputResult {
@@ -33,6 +52,8 @@ export interface ThroughputResult {
   readonly name: string
   readonly connections: number
   readonly stream: boolean
+  /** Each target's whole stack on one core, upstream and load generator on another. */
+  readonly pinned?: true
   readonly durationMs: number
   readonly runs: readonly ThroughputRun[]
 }
@@ -57,8 +78,10 @@ export interface ThroughputRun {
 export interface ProcessUse {
   readonly label: string
   readonly cpuSecondsPer1000: number
-  /** The highest resident size in this run. */
+  /** The highest resident size in this run (RSS), summed over the processes behind the label. */
   readonly peakRssMib: number
+  /** At its end, memory that processes share divided among them (PSS). */
+  readonly pssMib?: number
 }
 
 /** One request at a time, all targets in each round, in random order. */

@@ -1,5 +1,7 @@
 import type { CommandUse } from '../measure/redis-commands.ts'
 import { differences, median, type Percentiles, percentilesOf, type Spread, spreadOf } from '../measure/statistics.ts'
+import { targetNames } from '../targets/target.ts'
+import type { FaultRun, FaultsResult } from './cell-results.ts'
 import type { BenchReport, CellResult, FirstTokenResult, LatencyResult, ThroughputResult } from './results.ts'
 
 export interface ThroughputRow {
@@ -13,7 +15,7 @@ export interface ThroughputRow {
 }
 
 /** One row per target: medians over the repeats. */
-export function throughputRows(cell: ThroughputResult): ThroughputRow[] {
+export function throughputRows(cell: Pick<ThroughputResult, 'runs'>): ThroughputRow[] {
   return targetsOf(cell).map((target) => {
     const runs = cell.runs.filter((run) => run.target === target)
     const totalCpu = runs.map((run) => run.processes.reduce((sum, use) => sum + use.cpuSecondsPer1000, 0))
@@ -45,6 +47,8 @@ export interface ProcessRow {
   readonly label: string
   readonly cpuSecondsPer1000: number
   readonly peakRssMib: number
+  /** NaN where the run does not say. */
+  readonly pssMib: number
 }
 
 /** What each process of each target uses, the simulator and the load generator at the end. */
@@ -62,6 +66,7 @@ export function processRows(cell: ThroughputResult): ProcessRow[] {
       label,
       cpuSecondsPer1000: median(own.map((use) => use.cpuSecondsPer1000)),
       peakRssMib: Math.max(...own.map((use) => use.peakRssMib)),
+      pssMib: Math.max(...own.map((use) => use.pssMib ?? Number.NaN)),
     }
   })
 }
@@ -96,7 +101,15 @@ export function commandRows(cell: ThroughputResult): CommandRow[] {
 
 /** What a target adds to the direct call, in ms: percentiles of the differences, round by round. */
 export function addedLatency(cell: LatencyResult, target: string): Percentiles | null {
-  const [own, direct] = [cell.totalMs[target], cell.totalMs['direct']]
+  return addedPercentiles(cell.totalMs, target)
+}
+
+/** Percentiles of the differences to the direct call, round by round. Null when one of them was not measured. */
+export function addedPercentiles(
+  totalMs: Readonly<Record<string, readonly number[]>>,
+  target: string,
+): Percentiles | null {
+  const [own, direct] = [totalMs[target], totalMs['direct']]
   return own === undefined || direct === undefined ? null : percentilesOf(differences(own, direct))
 }
 
@@ -112,13 +125,46 @@ export function addedFirstToken(cell: FirstTokenResult, target: string): Percent
   return { p50: with_.p50 - without.p50, p90: with_.p90 - without.p90, p99: with_.p99 - without.p99 }
 }
 
-/** Every wrong answer of the run, by cell and kind. Empty: there was none. */
+/** The peers that take the place of inferq; the pass-through is a floor, not one of them. */
+const peers = ['portkey', 'litellm']
+
+/**
+ * Requests lost under the kinds of fault (a kill, a stall, a cut) under which a peer lost some: by inferq with this client
+ * and by the peers. Null when inferq or every peer is missing. Where no peer lost any, every kind counts.
+ */
+export function lostUnder(
+  { runs }: FaultsResult,
+  client: FaultRun['client'],
+): { readonly own: number; readonly peers: number } | null {
+  const own = runs.filter((run) => run.target === 'inferq' && run.client === client)
+  const others = runs.filter((run) => peers.includes(run.target))
+  if (own.length === 0 || others.length === 0) return null
+  const costly = new Set(others.filter((run) => countLost(run) > 0).map(kindOfFault))
+  const sum = (list: readonly FaultRun[]): number =>
+    list
+      .filter((run) => costly.size === 0 || costly.has(kindOfFault(run)))
+      .reduce((total, run) => total + countLost(run), 0)
+  return { own: sum(own), peers: sum(others) }
+}
+
+/** Whatever is killed, and whoever's it is. */
+function kindOfFault({ fault }: FaultRun): string {
+  return fault.startsWith('kill ') ? 'kill' : fault
+}
+
+function countLost({ refused, broken }: FaultRun): number {
+  return countFaults(refused) + countFaults(broken)
+}
+
+/** Every wrong answer of the run, by cell and kind, and every cell that failed. Empty: there was none. */
 export function allFaults(
   report: BenchReport,
 ): { readonly cell: string; readonly fault: string; readonly count: number }[] {
-  return report.cells.flatMap((cell) =>
+  const wrong = report.cells.flatMap((cell) =>
     faultsOf(cell).flatMap(([fault, count]) => (count === 0 ? [] : [{ cell: cell.name, fault, count }])),
   )
+  const failed = report.failures?.map(({ cell, message }) => ({ cell, fault: `the cell failed: ${message}`, count: 1 }))
+  return [...wrong, ...(failed ?? [])]
 }
 
 export function findCell<Kind extends CellResult['kind']>(
@@ -131,12 +177,12 @@ export function findCell<Kind extends CellResult['kind']>(
   return report.cells.find(isIt)
 }
 
-function targetsOf(cell: ThroughputResult): string[] {
+function targetsOf(cell: Pick<ThroughputResult, 'runs'>): string[] {
   return [...new Set(cell.runs.toSorted((a, b) => a.repeat - b.repeat).map((run) => run.target))].toSorted(byFame)
 }
 
 /** From the least between client and upstream to the most. */
-const fame = ['direct', 'pass-through', 'portkey', 'inferq']
+const fame: readonly string[] = targetNames
 export function byFame(one: string, other: string): number {
   return fame.indexOf(one) - fame.indexOf(other)
 }

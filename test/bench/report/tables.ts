@@ -1,4 +1,5 @@
 import type { Percentiles } from '../measure/statistics.ts'
+import * as tables from './cell-tables.ts'
 import { formatNumber, formatSpread, formatTable } from './format.ts'
 import { judgeGoals } from './goals.ts'
 import type { BenchReport, CellResult, ThroughputResult } from './results.ts'
@@ -22,6 +23,11 @@ export function renderSections(report: BenchReport): Section[] {
         section(`Processes (${cell.name})`, ...processTable(cell)),
         section(`Redis commands per request (${cell.name})`, ...commandTable(cell)),
       ]),
+    section('Streams: from the emission of a token to its arrival (ms)', ...tables.stampedStreamsTable(report.cells)),
+    section('Bodies of 1, 32 and 400 KB', ...tables.payloadTable(report.cells)),
+    section('Open loop: the highest rate in time', ...tables.ladderTable(report.cells)),
+    section('Memory after very many requests', ...tables.growthTable(report.cells)),
+    section('Under faults', ...tables.faultsTable(report.cells)),
     section('Idle readers', ...readersTable(report.cells)),
     section(
       'Goals',
@@ -43,6 +49,7 @@ export function renderSections(report: BenchReport): Section[] {
 
 /** The most connections of its kind: where processes and commands are worth a table. */
 function isBusiest(cell: ThroughputResult, _: number, cells: readonly ThroughputResult[]): boolean {
+  if (cell.pinned) return false
   return cells.every((other) => other.stream !== cell.stream || other.connections <= cell.connections)
 }
 
@@ -51,15 +58,27 @@ function section(title: string, headings: readonly string[], rows: readonly (rea
 }
 
 function throughputTable(cells: readonly ThroughputResult[]): [string[], string[][]] {
-  const headings = ['cell', 'target', 'requests/s (min–max)', '× Portkey', 'p50 ms', 'p99 ms', 'CPU s/1,000', 'wrong']
+  const headings = [
+    'cell',
+    'target',
+    'requests/s (min–max)',
+    '× Portkey',
+    '× LiteLLM',
+    'p50 ms',
+    'p99 ms',
+    'CPU s/1,000',
+    'wrong',
+  ]
   const rows = cells.flatMap((cell) =>
     summary.throughputRows(cell).map((row) => {
-      const ratio = row.target === 'portkey' ? null : summary.throughputRatio(cell, row.target, 'portkey')
+      const ratios = ['portkey', 'litellm'].map((peer) =>
+        row.target === peer ? null : summary.throughputRatio(cell, row.target, peer),
+      )
       return [
         cell.name,
         row.target,
         formatSpread(row.requestsPerSecond),
-        ratio === null ? '' : formatSpread(ratio),
+        ...ratios.map((ratio) => (ratio === null ? '' : formatSpread(ratio))),
         formatNumber(row.p50Ms),
         formatNumber(row.p99Ms),
         formatNumber(row.cpuSecondsPer1000),
@@ -107,8 +126,8 @@ function addedRows(
 function processTable(cell: ThroughputResult): [string[], string[][]] {
   const rows = summary
     .processRows(cell)
-    .map((row) => [row.target, row.label, formatNumber(row.cpuSecondsPer1000), formatNumber(row.peakRssMib)])
-  return [['target', 'process', 'CPU s/1,000 requests', 'peak MB'], rows]
+    .map((row) => [row.target, row.label, ...[row.cpuSecondsPer1000, row.peakRssMib, row.pssMib].map(formatNumber)])
+  return [['target', 'process', 'CPU s/1,000 requests', 'peak MB', 'shared out MB'], rows]
 }
 
 function commandTable(cell: ThroughputResult): [string[], string[][]] {

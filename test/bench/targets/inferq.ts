@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { createSilentLog } from '@inferq/runtime'
 import { inferqConfig, models, workedClasses } from './models.ts'
-import { answers, freePort, type Program, startProgram } from './program.ts'
+import { answers, freePort, type Program, partOf, startProgram } from './program.ts'
 import type { Surroundings, Target } from './target.ts'
 
 export interface InferqOptions extends Surroundings {
@@ -14,7 +14,7 @@ export interface InferqOptions extends Surroundings {
   readonly root: string
   /** A Postgres to use instead of the embedded one. */
   readonly databaseUrl?: string | undefined
-  /** Opens the inspector of ingress and worker, for profiles. */
+  /** Opens the inspector of ingress, worker and controller, for profiles and memory. */
   readonly inspect?: boolean
 }
 
@@ -29,6 +29,7 @@ export interface InferqTarget extends Target {
   readonly redisUrl: string
   readonly ingress: Inspected
   readonly worker: Inspected
+  readonly controller: Inspected
   /** Another ingress on the same Redis and Postgres, its inspector open. */
   startIngress(name: string): Promise<Inspected & { readonly baseUrl: string }>
 }
@@ -116,7 +117,7 @@ async function startAll(
   const worker = await run('worker', ['worker', '--classes', workedClasses.join(',')], completes, inspect)
   const metricsPort = String(await freePort())
   const lives = (): Promise<boolean> => answers(`http://127.0.0.1:${metricsPort}/metrics`)
-  const controller = await run('controller', ['controller'], lives, false, { INFERQ_METRICS_PORT: metricsPort })
+  const controller = await run('controller', ['controller'], lives, inspect, { INFERQ_METRICS_PORT: metricsPort })
 
   const processes = [
     { label: 'ingress', pid: ingress.program.pid },
@@ -134,9 +135,11 @@ async function startAll(
     version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version,
     endpoint: { name: 'inferq', baseUrl: ingress.baseUrl, headers },
     processes,
+    parts: [partOf('worker', worker.program), partOf('ingress', ingress.program)],
     redisUrl: redis.url,
     ingress,
     worker,
+    controller,
     startIngress: (name) => startIngress(name),
     stop,
   }

@@ -13,6 +13,12 @@ export const models = {
   stream: 'bench-stream',
   /** 20 tokens a second for two seconds. */
   slow: 'bench-slow',
+  /** As the slow one, and each token ends with the moment it was emitted. */
+  stamped: 'bench-stamped',
+  /** Says the same whatever it is asked, at once: for prompts of any length. */
+  fixed: 'bench-fixed',
+  /** 40 tokens a second for a second, of a server that can go on after a given beginning, as vLLM can. */
+  faulty: 'bench-faulty',
   /** No worker serves its class: its jobs wait. */
   parked: 'bench-parked',
 } as const
@@ -25,6 +31,11 @@ export const modelScripts: Readonly<Record<string, ModelScript>> = {
   [models.after50ms]: { tokens, ttftMs: 50 },
   [models.stream]: { tokens, ttftMs: 10, interTokenMs: 1 },
   [models.slow]: { tokens: 40, ttftMs: 20, interTokenMs: 50 },
+  [models.stamped]: { tokens: 40, ttftMs: 20, interTokenMs: 50, emitStamps: true },
+  [models.fixed]: {
+    text: 'One two three four five six seven eight nine ten, and ten more words make twenty-two of them here.',
+  },
+  [models.faulty]: { tokens: 40, ttftMs: 20, interTokenMs: 25 },
   [models.parked]: { tokens },
 }
 
@@ -34,13 +45,19 @@ const parkedClass = 'bench-parked'
 /** The classes a worker of the bench serves. */
 export const workedClasses: readonly string[] = [workedClass]
 
-/** inferq's configuration: the upstream behind its OpenAI adapter, defaults everywhere else. */
+/** inferq's configuration: the upstream behind its OpenAI adapter (vLLM's in the fault cell), defaults everywhere else. */
 export function inferqConfig(upstreamUrl: string): object {
   return {
     model_list: Object.values(models).map((name) => ({
       model_name: name,
-      litellm_params: { model: `openai/${name}`, api_base: `${upstreamUrl}/v1`, api_key: 'unused' },
+      litellm_params: {
+        model: `${name === models.faulty ? 'hosted_vllm' : 'openai'}/${name}`,
+        api_base: `${upstreamUrl}/v1`,
+        api_key: 'unused',
+      },
       model_info: { class: name === models.parked ? parkedClass : workedClass },
     })),
+    // As many wait as there are readers.
+    classes: { [parkedClass]: { max_queue: 1_000_000 } },
   }
 }

@@ -8,6 +8,8 @@ export function servePassThrough(port: number, upstreamUrl: string): void {
     const { method, url: path, headers } = request
     const upstream = send({ agent, hostname, port: upstreamPort, method, path, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
+      // Piping alone would leave the client of an answer that breaks off waiting for the rest.
+      answer.once('error', () => response.destroy())
       answer.pipe(response)
     })
     upstream.on('error', () => response.destroy())

@@ -1,4 +1,4 @@
-import { answers, freePort, startProgram } from './program.ts'
+import { answers, freePort, partOf, startProgram } from './program.ts'
 import type { Surroundings, Target } from './target.ts'
 
 /** The least a gateway in Node can do: see pass-through-server.ts. */
@@ -19,6 +19,7 @@ export async function startPassThrough(surroundings: Surroundings): Promise<Targ
     version: '',
     endpoint: { name: 'pass-through', baseUrl: `${url}/v1`, headers: {} },
     processes: [{ label: 'pass-through', pid: program.pid }],
+    parts: [partOf('gateway', program)],
     stop: program.stop,
   }
 }

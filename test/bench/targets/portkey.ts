@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { answers, freePort, startProgram } from './program.ts'
+import { answers, freePort, partOf, startProgram } from './program.ts'
 import { type Surroundings, type Target, TargetUnavailable } from './target.ts'
 
 const version = '1.15.2'
@@ -38,6 +38,7 @@ export async function startPortkey(surroundings: Surroundings): Promise<Target> 
     version,
     endpoint: { name: 'portkey', baseUrl: `${url}/v1`, headers },
     processes: [{ label: 'portkey', pid: gateway.pid }],
+    parts: [partOf('gateway', gateway)],
     stop: gateway.stop,
   }
 }

@@ -3,11 +3,13 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, createSilentLog, spawnChild } from '@inferq/runtime'
+import type { TargetPart } from './target.ts'
 
 export interface ProgramOptions {
   /** Names the process, and its log file. */
   readonly name: string
-  /** Arguments of Node. */
+  /** Default: Node. */
+  readonly command?: string
   readonly args: readonly string[]
   readonly environment: NodeJS.ProcessEnv
   /** Where it runs and where its output goes. */
@@ -15,6 +17,8 @@ export interface ProgramOptions {
   /** Becomes true when it serves. */
   readonly ready: () => Promise<boolean>
   readonly readyTimeoutMs?: number
+  /** It starts others that go with it, whether it is stopped or killed. */
+  readonly wholeGroup?: boolean
 }
 
 export interface Program {
@@ -22,32 +26,59 @@ export interface Program {
   readonly logFile: string
   /** SIGTERM, and SIGKILL to one that does not go. A second call does nothing. */
   stop(): Promise<void>
+  /** SIGKILL. Resolves when it is gone. */
+  kill(): Promise<void>
+  /** After `kill`: starts it again as it was, and resolves when it serves. */
+  restart(): Promise<void>
 }
 
 const stopTimeoutMs = 15_000
 
 /**
- * Starts a Node program as in production: its output goes to a file, not through this process. It dies with this
+ * Starts a program as in production: its output goes to a file, not through this process. It dies with this
  * process. Throws, with the end of its output, when it exits or is not ready in time.
  */
 export async function startProgram(options: ProgramOptions): Promise<Program> {
-  const { name, args, environment, folder, ready, readyTimeoutMs = 30_000 } = options
+  const { name, command = process.execPath, args, environment, folder, ready, readyTimeoutMs = 30_000 } = options
   const logFile = join(folder, `${name}.log`)
-  const child = await spawnChild({
-    name,
-    command: '/bin/sh',
-    args: ['-c', 'exec "$@" >>"$0" 2>&1', logFile, process.execPath, ...args],
-    env: environment,
-    workingDir: folder,
-    log: createSilentLog(),
-  })
-  try {
-    await untilReady(child, ready, readyTimeoutMs)
-  } catch (cause) {
-    await stopChild(child)
-    throw new Error(`${name} did not start:\n${readFileSync(logFile, 'utf8').slice(-2_000)}`, { cause })
+  const start = async (): Promise<Child> => {
+    const started = await spawnChild({
+      name,
+      command: '/bin/sh',
+      args: ['-c', 'exec "$@" >>"$0" 2>&1', logFile, command, ...args],
+      env: environment,
+      workingDir: folder,
+      log: createSilentLog(),
+      wholeGroup: options.wholeGroup ?? false,
+    })
+    try {
+      await untilReady(started, ready, readyTimeoutMs)
+    } catch (cause) {
+      await stopChild(started)
+      throw new Error(`${name} did not start:\n${readFileSync(logFile, 'utf8').slice(-2_000)}`, { cause })
+    }
+    return started
   }
-  return { pid: child.pid, logFile, stop: () => stopChild(child) }
+  let child = await start()
+  return {
+    get pid() {
+      return child.pid
+    },
+    logFile,
+    stop: () => stopChild(child),
+    async kill() {
+      child.kill('SIGKILL')
+      await child.exited
+    },
+    async restart() {
+      child = await start()
+    },
+  }
+}
+
+/** A program as a part that the fault cell may kill. */
+export function partOf(label: string, program: Program): TargetPart {
+  return { label, kill: program.kill, restart: program.restart }
 }
 
 async function untilReady(child: Child, ready: () => Promise<boolean>, timeoutMs: number): Promise<void> {

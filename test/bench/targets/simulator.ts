@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ModelStats, ScriptPatch, Stats } from '@inferq/simulator'
 import { modelScripts } from './models.ts'
 import { answers, freePort, type Program, startProgram } from './program.ts'
 import type { Target } from './target.ts'
@@ -24,6 +25,21 @@ export async function startSimulator(folder: string, environment: NodeJS.Process
     ready: () => answers(`${url}/health`),
   })
   return { ...program, url }
+}
+
+/** What the upstream has done for a model since its start, and what it is doing. */
+export async function readUpstream({ url }: UpstreamSimulator, model: string): Promise<ModelStats> {
+  const response = await fetch(`${url}/__sim/stats`)
+  const stats = (await response.json()) as Stats
+  const found = stats.models[model]
+  if (found === undefined) throw new Error(`the simulator has no model ${model}`)
+  return found
+}
+
+/** Changes how the upstream answers for a model. */
+export async function patchModel({ url }: UpstreamSimulator, model: string, patch: ScriptPatch): Promise<void> {
+  const response = await fetch(`${url}/__sim/models/${model}`, { method: 'POST', body: JSON.stringify(patch) })
+  if (!response.ok) throw new Error(`the simulator refuses the script: ${await response.text()}`)
 }
 
 /** No gateway at all. */

@@ -1,8 +1,17 @@
 import type { Endpoint } from '../load/protocol.ts'
 import type { TrackedProcess } from '../measure/processes.ts'
 
-export const targetNames = ['direct', 'pass-through', 'portkey', 'inferq'] as const
+export const targetNames = ['direct', 'pass-through', 'portkey', 'litellm', 'inferq'] as const
 export type TargetName = (typeof targetNames)[number]
+
+/** A process of a target that can be killed (SIGKILL) and started again as it was. */
+export interface TargetPart {
+  readonly label: string
+  /** Resolves when it is dead. */
+  kill(): Promise<void>
+  /** Starts it again; resolves when it serves. Rejects when it does not. */
+  restart(): Promise<void>
+}
 
 /** Something that takes chat completions: running, and stopped by whoever started it. */
 export interface Target {
@@ -13,6 +22,8 @@ export interface Target {
   readonly endpoint: Endpoint
   /** Everything it consists of, the upstream aside. */
   readonly processes: readonly TrackedProcess[]
+  /** What the fault cell kills, one after the other. Its process ids in `processes` are not to be used after that. */
+  readonly parts?: readonly TargetPart[]
   /** For INFO; undefined: it uses no Redis. */
   readonly redisUrl?: string
   stop(): Promise<void>

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { fullExtent, quickExtent } from '../cells/cell.ts'
 import { pickCells } from '../cells/index.ts'
 import { parseLoadShape } from '../cells/throughput.ts'
 import { parseCommand } from '../options.ts'
+import { targetNames } from '../targets/target.ts'
 
 describe('the command line', () => {
   it('without anything runs everything', () => {
@@ -9,15 +11,32 @@ describe('the command line', () => {
       kind: 'run',
       quick: false,
       cells: [],
-      targets: ['direct', 'pass-through', 'portkey', 'inferq'],
+      targets: [...targetNames],
+      requests: undefined,
     })
-    expect(pickCells([])).toHaveLength(11)
+    const names = pickCells([]).map((cell) => cell.name)
+    expect(new Set(names).size).toBe(names.length)
+    expect(names).toEqual(
+      expect.arrayContaining(['c128', 'latency-50ms', 'streams-200', 'payload-400k', 'ladder', 'growth', 'faults']),
+    )
   })
 
   it('takes lists of cells and targets, and keeps their usual order', () => {
     const command = parseCommand(['--cell', 'c128,c1', '--targets', 'inferq,direct', '--quick'])
     expect(command).toMatchObject({ quick: true, cells: ['c128', 'c1'], targets: ['direct', 'inferq'] })
     expect(pickCells(['c128', 'c1']).map((cell) => cell.name)).toEqual(['c1', 'c128'])
+  })
+
+  it('estimates how long cells take, more for a full run', () => {
+    for (const cell of pickCells([])) {
+      const [quick, full] = [cell.seconds(quickExtent, 5), cell.seconds(fullExtent, 5)]
+      expect([cell.name, quick > 0, full > quick]).toEqual([cell.name, true, true])
+    }
+  })
+
+  it('takes how many requests the growth cell sends', () => {
+    expect(parseCommand(['--cell', 'growth', '--requests', '5000'])).toMatchObject({ requests: 5_000 })
+    expect(() => parseCommand(['--requests', '1.5'])).toThrow('--requests must be a whole number')
   })
 
   it('has commands of its own for reports, comparisons and profiles', () => {

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { parseCoreList } from '../measure/affinity.ts'
 import { summarizeProfile } from '../measure/cpu-profile.ts'
-import { type ProcessStat, parseMemory, parseStat, readProcesses, withDescendants } from '../measure/processes.ts'
+import {
+  type ProcessStat,
+  parseMemory,
+  parseShare,
+  parseStat,
+  readProcesses,
+  withDescendants,
+} from '../measure/processes.ts'
 import { commandsBetween, parseCommandStats } from '../measure/redis-commands.ts'
 
 describe('what the kernel says about a process', () => {
@@ -19,6 +27,17 @@ describe('what the kernel says about a process', () => {
     expect(parseMemory(status)).toEqual({ rssBytes: 2 ** 20, peakRssBytes: 2 * 2 ** 20 })
   })
 
+  it('tells the memory it answers for, of what it shares', () => {
+    expect(parseShare('55e5 [rollup]\nRss:   4096 kB\nPss:   1024 kB\nPss_Dirty:  8 kB\n')).toBe(2 ** 20)
+    expect(parseShare('')).toBe(0)
+  })
+
+  it('tells the cores it may use', () => {
+    expect(parseCoreList('0-2,7')).toEqual([0, 1, 2, 7])
+    expect(parseCoreList('4')).toEqual([4])
+    expect(parseCoreList('')).toEqual([])
+  })
+
   it('counts what a process has started as part of it', () => {
     const stat = (parentPid: number): ProcessStat => ({ parentPid, cpuSeconds: 0 })
     const table = new Map([
@@ -35,6 +54,7 @@ describe('what the kernel says about a process', () => {
     expect(own?.cpuSeconds).toBeGreaterThan(0)
     expect(own?.rssBytes).toBeGreaterThan(2 ** 20)
     expect(own?.peakRssBytes).toBeGreaterThanOrEqual(own?.rssBytes ?? 0)
+    expect(own?.pssBytes).toBeGreaterThan(2 ** 20)
   })
 })
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import { formatNumber, formatTable } from '../report/format.ts'
-import { judgeGoals } from '../report/goals.ts'
 import { renderPage } from '../report/page.ts'
 import type { BenchReport, ThroughputRun } from '../report/results.ts'
 import { addedFirstToken, addedLatency, allFaults, commandRows, throughputRatio } from '../report/summary.ts'
@@ -87,16 +86,11 @@ describe('what a run says', () => {
   })
 })
 
-describe('the goals', () => {
-  it('are met, missed or not measured', () => {
-    const met = judgeGoals(report()).map((goal) => goal.met)
-    expect(met).toEqual([true, true, true, true, null, null])
-    expect(judgeGoals(report({ cells: [] })).every((goal) => goal.met === null)).toBe(true)
-  })
-
-  it('take memory at its worst', () => {
-    const heavy = { ...busy, runs: [...busy.runs, run('inferq', 60, 1)] }
-    expect(judgeGoals(report({ cells: [heavy] }))[3]).toMatchObject({ measured: '210 MB', met: false })
+describe('a cell that failed', () => {
+  it('is told with the faults', () => {
+    expect(allFaults(report({ failures: [{ cell: 'growth', message: 'it exited' }] }))).toEqual([
+      { cell: 'growth', fault: 'the cell failed: it exited', count: 1 },
+    ])
   })
 })
 
@@ -105,7 +99,7 @@ describe('the page', () => {
     const page = renderPage(report())
     expect(page).toContain('2 cores (Some CPU), 8 GiB, Linux 6.1, Node v24.0.0; inferq at abcdef0, 2026-01-02')
     expect(page).toContain('**portkey**: not in this run: npm is not there')
-    expect(page).toContain('4 of 6 goals are met. Not measured here: memory of the worker')
+    expect(page).toContain('2 of 15 goals are met. 13 were not measured in this run.')
     expect(page).toContain('Every answer was right.')
     expect(page).not.toContain('quick run')
   })

@@ -174,7 +174,7 @@ function raised(state: GateState, view: GateView): GateState {
   // Those that start together come to their longest together.
   const limit = Math.min(wanted, fitting(load, inFlight, isSlowStart ? growth.peak : growth.mean))
   if (limit > state.limit) return { ...state, limit, reason: 'room' }
-  return { ...state, phase: view.ended > 0 ? 'steady' : state.phase, reason: 'tokens' }
+  return { ...state, phase: growth.isKnown ? 'steady' : state.phase, reason: 'tokens' }
 }
 
 /** As many jobs as fill the KV cache up to its room, once those that run have grown. */

@@ -11,6 +11,8 @@ export interface Growth {
   readonly mean: number
   /** At their end. */
   readonly peak: number
+  /** Enough jobs have ended to know. */
+  readonly isKnown: boolean
 }
 
 export interface RunningJob {
@@ -20,32 +22,27 @@ export interface RunningJob {
   readonly ageMs: number
 }
 
-/** Before anything is known: an answer of so many tokens, which counts like so many jobs. */
-const usualOutputTokens = 1_000
-const usualDurationMs = 20_000
-const usualCounts = 10
-/** The newest job's part in what is known: the last hundred or so count. */
+/** Before anything is known. Short answers end first, so the first to end say too little: this fades as more of them do. */
+const usual = { outputTokens: 1_000, outputSquares: 1_000 ** 2, durationMs: 20_000 }
+const fadedAfter = 50
+/** The newest job's part in what is known: the last fifty or so count. */
 const newest = 0.02
 
 export function createTokenGrowth(): TokenGrowth {
-  let known = usualCounts
-  let outputTokens = usualOutputTokens
-  let outputSquares = usualOutputTokens ** 2
-  let meanDurationMs = usualDurationMs
-  const learn = (old: number, now: number, part: number): number => old + (now - old) * part
+  let ended = 0
+  let seen = usual
 
   return {
-    ended(output, durationMs) {
-      known++
-      const part = Math.max(newest, 1 / known)
-      outputTokens = learn(outputTokens, output, part)
-      outputSquares = learn(outputSquares, output ** 2, part)
-      meanDurationMs = learn(meanDurationMs, durationMs, part)
+    ended(outputTokens, durationMs) {
+      ended++
+      const part = Math.max(newest, 1 / ended)
+      seen = blend(seen, { outputTokens, outputSquares: outputTokens ** 2, durationMs }, part)
     },
     growthOf(running) {
+      const { outputTokens, outputSquares, durationMs } = blend(usual, seen, Math.min(1, ended / fadedAfter))
       const prompts = running.reduce((sum, job) => sum + job.promptTokens, 0)
       const outputs = running.reduce((sum, job) => {
-        const age = Math.min(1, job.ageMs / Math.max(1, meanDurationMs))
+        const age = Math.min(1, job.ageMs / Math.max(1, durationMs))
         return sum + (job.outputTokens ?? outputTokens * age)
       }, 0)
       const now = Math.max(1, prompts + outputs)
@@ -54,7 +51,18 @@ export function createTokenGrowth(): TokenGrowth {
       return {
         mean: (prompts + (running.length * meanOutput) / 2) / now,
         peak: (prompts + running.length * meanOutput) / now,
+        isKnown: ended >= fadedAfter,
       }
     },
+  }
+}
+
+/** `part` of the second. */
+function blend(one: typeof usual, other: typeof usual, part: number): typeof usual {
+  const mix = (a: number, b: number): number => a + (b - a) * part
+  return {
+    outputTokens: mix(one.outputTokens, other.outputTokens),
+    outputSquares: mix(one.outputSquares, other.outputSquares),
+    durationMs: mix(one.durationMs, other.durationMs),
   }
 }

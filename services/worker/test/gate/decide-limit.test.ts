@@ -7,7 +7,7 @@ const free = { waiting: 0, running: 16, kvUsage: 0.2 }
 function view(overrides: Partial<GateView> = {}): GateView {
   return {
     ...{ nowMs: 60_000, configured: 128, inFlight: 16, hasBacklog: true, load: free, rejections: 0, preemptions: 0 },
-    ...{ ended: 100, growth: { mean: 1, peak: 1 } },
+    ...{ ended: 100, growth: { mean: 1, peak: 1, isKnown: true } },
     ...overrides,
   }
 }
@@ -36,6 +36,7 @@ const anyView = fc.record<GateView>({
   growth: fc.record({
     mean: fc.double({ min: 0.1, max: 5, noNaN: true }),
     peak: fc.double({ min: 0.1, max: 9, noNaN: true }),
+    isKnown: fc.boolean(),
   }),
 })
 
@@ -49,6 +50,17 @@ function looks(tells: boolean, views: readonly GateView[]): { before: GateState;
     return { before, view: now, after: state }
   })
 }
+
+describe('a slow start', () => {
+  it('waits for the first answers to tell how long they are, and then goes on', () => {
+    const start = firstState(128, true)
+    const growth = { mean: 9, peak: 20, isKnown: false }
+    const waits = decideLimit(start, view({ growth, ended: 5 }))
+    expect(waits).toMatchObject({ limit: 16, phase: 'slow_start', reason: 'tokens' })
+    expect(decideLimit(waits, view())).toMatchObject({ limit: 32, phase: 'slow_start', reason: 'room' })
+    expect(decideLimit(waits, view({ growth: { ...growth, isKnown: true } }))).toMatchObject({ phase: 'steady' })
+  })
+})
 
 describe('a limit', () => {
   it('stays between one and what is configured', () => {
@@ -121,7 +133,7 @@ describe('a backend that tells its load', () => {
     ['the cache is nearly full', { load: { ...free, kvUsage: 0.91 } }, 'tokens'],
     [
       'those that run will fill the cache',
-      { load: { ...free, kvUsage: 0.5 }, growth: { mean: 1.8, peak: 4 } },
+      { load: { ...free, kvUsage: 0.5 }, growth: { mean: 1.8, peak: 4, isKnown: true } },
       'tokens',
     ],
     ['no job has ended yet', { ended: 0 }, 'tokens'],

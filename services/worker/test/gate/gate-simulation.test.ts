@@ -48,8 +48,8 @@ it('the gate follows a cache that is halved, and one that is doubled', () => {
   const { looks, fullSeconds } = simulate({ curve: small, traffic: chat, seconds: 400, changes })
   const halved = bestStatic({ curve: { ...small, kvTokens: 30_000 }, traffic: chat, seconds: 150, warmUpSeconds: 50 })
   const doubled = bestStatic({ curve: { ...small, kvTokens: 120_000 }, traffic: chat, seconds: 150, warmUpSeconds: 50 })
-  expect(rate(looks, 150, 249)).toBeGreaterThan(0.9 * halved.tokensPerSecond)
-  expect(rate(looks, 300, 399)).toBeGreaterThan(0.9 * doubled.tokensPerSecond)
+  expect(rate(looks, 150, 249)).toBeGreaterThan(0.88 * halved.tokensPerSecond)
+  expect(rate(looks, 300, 399)).toBeGreaterThan(0.88 * doubled.tokensPerSecond)
   expect(fullSeconds).toBeLessThan(10)
 })
 

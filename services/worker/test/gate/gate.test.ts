@@ -54,7 +54,7 @@ it('gives a backend with room more and more of a backlog, and leaves the rest in
 
   backend.load = { waiting: 0, running: 1, kvUsage: 0 }
   backend.answerAll()
-  for (const { id } of specs) expect((await bench.end(id, 30_000)).status).toBe('completed')
+  for (const { id } of specs) expect((await bench.end(id)).status).toBe('completed')
 })
 
 it('lets a job that finds no room wait for it here, without a trip through the queue', async () => {
@@ -67,7 +67,7 @@ it('lets a job that finds no room wait for it here, without a trip through the q
   backend.answer(1)
   await until(() => backend.accepted === 3, slow)
   backend.answerAll()
-  const ends = await Promise.all([...running, parked].map((spec) => bench.end(spec?.id ?? '', 30_000)))
+  const ends = await Promise.all([...running, parked].map((spec) => bench.end(spec?.id ?? '')))
   for (const { status, record } of ends)
     expect({ status, attempts: record?.attempts.length }).toEqual({ status: 'completed', attempts: 1 })
 })
@@ -82,7 +82,7 @@ it('cancels a job that waits for room at once, and those that run go on', async 
   await bench.cancel(parked?.id ?? '')
   expect((await bench.end(parked?.id ?? '')).status).toBe('cancelled')
   backend.answer(1)
-  expect((await bench.end(running?.id ?? '', 30_000)).status).toBe('completed')
+  expect((await bench.end(running?.id ?? '')).status).toBe('completed')
   expect(backend.accepted).toBe(1)
 })
 
