@@ -8,8 +8,8 @@ export interface EmbeddingsResult {
   readonly alone: { readonly perSecond: number; readonly calls: number }
 }
 
-/** A call costs as much as it does to set a GPU to work; a text more costs little. Two calls at once. */
-const script = { embedding: { fixedMs: 20, perTokenMs: 0.05, batchExponent: 0.6, dimensions: 64 }, slots: 2 }
+/** A call costs as much as it does to set a small GPU to work; a text more costs little. One call at once. */
+const script = { embedding: { fixedMs: 40, perTokenMs: 0.05, batchExponent: 0.6, dimensions: 64 }, slots: 1 }
 const connections = 64
 const seconds = 8
 

@@ -64,9 +64,9 @@ export async function benchFairness(workplace: Workplace): Promise<FairnessResul
     workplace.progress('fairness: weights')
     const weighted = await servedOf(
       rig,
-      () => Promise.all([send('one', 200), send('two', 400), send('four', 800)]),
+      () => Promise.all([send('one', 300), send('two', 600), send('four', 1_200)]),
       ['one', 'two', 'four'],
-      400,
+      1_050,
     )
     const whole = weighted.reduce((sum, tokens) => sum + tokens, 0)
     return {

@@ -21,6 +21,8 @@ const script = { ttftMs: 150, interTokenMs: 12, tokens: 60, jitter: 0.2, batchSl
 const interactiveShare = 0.4
 const rounds = 3
 const seconds = 15
+/** At the beginning of each round, until as many interactive requests run as in the mean. */
+const settleSeconds = 3
 const lines = 3_000
 
 export async function benchLane(workplace: Workplace): Promise<LaneResult> {
@@ -45,9 +47,13 @@ export async function benchLane(workplace: Workplace): Promise<LaneResult> {
     const random = createRandom(3)
     const tokens = (): number => rig.simulator.stats().models[model]?.generatedTokens ?? 0
     const load = async (): Promise<{ readonly answers: readonly Answer[]; readonly tokens: number }> => {
+      const send = () => rig.post('/v1/chat/completions', body)
+      const settling = sendOpenLoop({ perSecond, seconds: settleSeconds, random }, send)
+      await sleep(settleSeconds * 1000)
       const before = tokens()
       const startedAt = performance.now()
-      const answers = await sendOpenLoop({ perSecond, seconds, random }, () => rig.post('/v1/chat/completions', body))
+      const answers = await sendOpenLoop({ perSecond, seconds, random }, send)
+      await settling
       return { answers, tokens: ((tokens() - before) * 1000) / (performance.now() - startedAt) }
     }
     await load()

@@ -93,7 +93,7 @@ export function renderEmbeddings({ gathered, alone }: EmbeddingsResult): string 
   ].map((row) => row.map(text))
   return `## Embeddings
 
-64 clients, a text each; a call takes the backend 20 ms and a little for each text, two calls at once.
+64 clients, a text each; a call takes the backend 40 ms and a little for each text, one call at once.
 
 ${formatTable(['', 'texts/s', 'calls'], rows)}
 

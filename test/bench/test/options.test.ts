@@ -52,12 +52,15 @@ describe('the command line', () => {
     expect(parseCommand(['durability'])).toEqual({ kind: 'durability', rounds: 3, seconds: 8 })
     expect(parseCommand(['durability', '--rounds', '1', '--seconds', '2'])).toMatchObject({ rounds: 1, seconds: 2 })
     expect(parseCommand(['routing'])).toEqual({ kind: 'routing' })
+    expect(parseCommand(['gpu'])).toEqual({ kind: 'gpu', cells: [], out: undefined })
+    expect(parseCommand(['gpu', '--cell', 'swaps,gate'])).toMatchObject({ cells: ['gate', 'swaps'] })
     expect(parseCommand(['validation'])).toEqual({ kind: 'validation' })
   })
 
   it.each([
     [['--targets', 'nginx'], 'no target nginx'],
     [['report'], 'report FILE is missing'],
+    [['gpu', '--cell', 'c128'], 'no cell c128; there are gate'],
     [['compare'], '--base is missing'],
     [['compare', '--base', 'x', '--rounds', 'few'], '--rounds must be a number'],
     [['dance'], 'unknown command "dance"'],
