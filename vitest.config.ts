@@ -14,8 +14,9 @@ export default defineConfig({
           // More than there are cores: most tests wait for a process or a socket.
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          // For what never ends: a busy machine may take its time for what does.
+          testTimeout: 90_000,
+          hookTimeout: 120_000,
         },
       },
       {
@@ -28,8 +29,8 @@ export default defineConfig({
           pool: 'forks',
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -16,7 +16,7 @@ afterEach(() => system.stack.simulator.script('chat', { text: null, toolCalls: n
 afterAll(() => system.stack.close())
 
 function createClient(credentials: { readonly apiKey?: string | null; readonly authToken?: string }): Anthropic {
-  return new Anthropic({ ...credentials, baseURL: system.ingress.url, maxRetries: 0, timeout: 20_000 })
+  return new Anthropic({ ...credentials, baseURL: system.ingress.url, maxRetries: 0, timeout: 60_000 })
 }
 
 const asked = {

@@ -8,7 +8,7 @@ let client: OpenAI
 
 beforeAll(async () => {
   system = await startSystem()
-  client = new OpenAI({ apiKey: system.key, baseURL: system.baseUrl, maxRetries: 0, timeout: 20_000 })
+  client = new OpenAI({ apiKey: system.key, baseURL: system.baseUrl, maxRetries: 0, timeout: 60_000 })
 })
 afterAll(() => system.stack.close())
 

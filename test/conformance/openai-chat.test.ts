@@ -9,7 +9,7 @@ let client: OpenAI
 
 beforeAll(async () => {
   system = await startSystem()
-  client = new OpenAI({ apiKey: system.key, baseURL: system.baseUrl, maxRetries: 0, timeout: 20_000 })
+  client = new OpenAI({ apiKey: system.key, baseURL: system.baseUrl, maxRetries: 0, timeout: 60_000 })
 })
 afterEach(() => system.stack.simulator.script('chat', { text: null, toolCalls: null, reasoning: null, tokens: null }))
 afterAll(() => system.stack.close())

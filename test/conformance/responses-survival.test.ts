@@ -13,7 +13,7 @@ afterAll(() => system.stack.close())
 type Event = OpenAI.Responses.ResponseStreamEvent
 
 const createClient = (baseURL: string): OpenAI =>
-  new OpenAI({ apiKey: system.key, baseURL, maxRetries: 0, timeout: 30_000 })
+  new OpenAI({ apiKey: system.key, baseURL, maxRetries: 0, timeout: 60_000 })
 
 /** Reads until the stream ends, breaks off, or `enough` says so. */
 async function read(stream: AsyncIterable<Event>, enough: (events: readonly Event[]) => boolean): Promise<Event[]> {

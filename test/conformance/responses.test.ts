@@ -10,7 +10,7 @@ let client: OpenAI
 
 beforeAll(async () => {
   system = await startSystem()
-  client = new OpenAI({ apiKey: system.key, baseURL: system.baseUrl, maxRetries: 0, timeout: 20_000 })
+  client = new OpenAI({ apiKey: system.key, baseURL: system.baseUrl, maxRetries: 0, timeout: 60_000 })
 })
 afterEach(() =>
   system.stack.simulator.script('chat', {

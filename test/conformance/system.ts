@@ -29,7 +29,7 @@ export async function startSystem(config?: string, options?: StackOptions): Prom
 
 /** The upstream saw this model's call stop before its end. */
 export function untilAborted(system: System, model = 'chat'): Promise<unknown> {
-  return until(() => system.stack.simulator.stats().models[model]?.aborted === 1, { timeoutMs: 5_000 })
+  return until(() => system.stack.simulator.stats().models[model]?.aborted === 1)
 }
 
 /** Everything that a stream or a page iterator gives. */

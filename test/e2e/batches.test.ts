@@ -76,7 +76,7 @@ describe('a batch', () => {
     await controller.exited
     expect((await counts())?.completed).toBeLessThan(270)
     controller = await stack.startController()
-    await until(async () => (await status(id)) === 'completed', { timeoutMs: 40_000, what: 'the end' })
+    await until(async () => (await status(id)) === 'completed', { timeoutMs: 90_000, what: 'the end' })
 
     const batch = await client.batches.retrieve(id)
     expect(batch.request_counts).toEqual({ total: 300, completed: 270, failed: 30 })
@@ -99,7 +99,7 @@ describe('a batch', () => {
     const { id } = await create(lines(400, { interTokenMs: 1_000 }))
     await until(async () => ((await client.batches.retrieve(id)).request_counts?.completed ?? 0) > 0)
     expect((await client.batches.cancel(id)).status).toBe('cancelling')
-    await until(async () => (await status(id)) === 'cancelled', { timeoutMs: 20_000 })
+    await until(async () => (await status(id)) === 'cancelled')
     const batch = await client.batches.retrieve(id)
     const answered = await linesOf(batch.output_file_id)
     const others = await linesOf(batch.error_file_id)

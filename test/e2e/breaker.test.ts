@@ -58,7 +58,6 @@ describe('a circuit', () => {
     // The cooldown is over: of many who ask at once, one is the probe, and the others wait for how it ends.
     stack.simulator.script('alone', { fault: null, text: 'back again', ttftMs: 150 })
     await until(async () => (await chat(0, 'alone')).status === 200, {
-      timeoutMs: 10_000,
       what: 'the circuit to close',
     })
     const many = await Promise.all(Array.from({ length: 10 }, (_, i) => chat(i % 2, 'alone')))

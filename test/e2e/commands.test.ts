@@ -66,7 +66,7 @@ async function untilLogged(command: RunningCommand, event: string): Promise<Reco
       const facts = lines.map((line): Record<string, unknown> => JSON.parse(line))
       return facts.find((fact) => fact['event'] === event)
     },
-    { timeoutMs: 20_000, everyMs: 20, what: event },
+    { everyMs: 20, what: event },
   )
 }
 
@@ -104,7 +104,7 @@ describe('the commands of a production', () => {
         const response = await fetch(`${url}/v1/jobs/${id}`, { headers })
         return ((await response.json()) as { status: string }).status === 'completed'
       },
-      { timeoutMs: 20_000, everyMs: 20 },
+      { everyMs: 20 },
     )
   })
 

@@ -69,7 +69,7 @@ async function ended(id: string): Promise<JobView> {
       const job = (await (await fetch(`${ingress.url}/v1/jobs/${id}`, { headers })).json()) as JobView
       return ['queued', 'in_progress'].includes(job.status) ? null : job
     },
-    { timeoutMs: 20_000, what: `the end of ${id}` },
+    { what: `the end of ${id}` },
   )
 }
 
@@ -195,7 +195,7 @@ describe('an upstream that breaks off in mid-answer', () => {
     stack.simulator.script('vllm-b', { text: words, interTokenMs: 2 })
     const { id } = await submit({ model: 'vllm-a' })
     const reader = await createSseReader(`${ingress.url}/v1/jobs/${id}/events`, { headers })
-    await until(() => reader.events.some(({ event }) => event === 'job.completed'), { timeoutMs: 20_000 })
+    await until(() => reader.events.some(({ event }) => event === 'job.completed'))
     const names = reader.events.map(({ event }) => event)
     expect(names).toContain('output.continued')
     expect(names).not.toContain('output.reset')
@@ -212,7 +212,7 @@ describe('an upstream that breaks off in mid-answer', () => {
     stack.simulator.script('second', { text: 'all anew' })
     const { id } = await submit({ model: 'first' })
     const reader = await createSseReader(`${ingress.url}/v1/jobs/${id}/events`, { headers })
-    await until(() => reader.events.some(({ event }) => event === 'job.completed'), { timeoutMs: 20_000 })
+    await until(() => reader.events.some(({ event }) => event === 'job.completed'))
     expect(reader.events.map(({ event }) => event)).toContain('output.reset')
     expect(textOf(reader.events)).toBe('all anew')
 

@@ -17,7 +17,7 @@ afterAll(async () => {
 })
 
 function createClient(apiKey: string): OpenAI {
-  return new OpenAI({ apiKey, baseURL: `${ingress.url}/v1`, maxRetries: 0, timeout: 20_000 })
+  return new OpenAI({ apiKey, baseURL: `${ingress.url}/v1`, maxRetries: 0, timeout: 60_000 })
 }
 
 const messages = [{ role: 'user' as const, content: 'Hi' }]
@@ -36,7 +36,7 @@ describe('the official openai package', () => {
   })
 
   it('gets a streamed one, token by token, with usage when it asks', async () => {
-    stack.simulator.script('chat', { text: 'one two three four', interTokenMs: 20 })
+    stack.simulator.script('chat', { text: 'one two three four', interTokenMs: 200 })
     const stream = await client.chat.completions.create({
       model: 'chat',
       messages,
@@ -146,6 +146,6 @@ describe('the official openai package', () => {
     stack.simulator.script('chat', { tokens: 10_000, interTokenMs: 20 })
     const stream = await client.chat.completions.create({ model: 'chat', messages, stream: true })
     for await (const _ of stream) break
-    await until(() => stack.simulator.stats().models['chat']?.aborted === 1, { timeoutMs: 5_000 })
+    await until(() => stack.simulator.stats().models['chat']?.aborted === 1)
   })
 })

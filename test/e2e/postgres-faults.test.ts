@@ -110,10 +110,12 @@ it('makes one job of every key and loses none that was accepted, however often P
       const response = await until(
         async () => {
           const tried = await post('/v1/jobs', body, key)
-          if (tried.status !== 202) expect(tried.status).toBe(503)
-          return tried.status === 202 ? tried : undefined
+          // 200: an earlier try was kept, though its answer was 503, and the job has ended by now.
+          if (tried.status === 202 || tried.status === 200) return tried
+          expect(tried.status).toBe(503)
+          return undefined
         },
-        { timeoutMs: 30_000, everyMs: 50 },
+        { everyMs: 50 },
       )
       accepted.set(key, ((await response.json()) as JobView).id)
     }

@@ -104,7 +104,7 @@ describe('a model added at run time', () => {
     await until(async () => (await answerOf(ingress.url, 'guest')) === 'two')
 
     expect((await post(ingress.url, '/model/delete', { id: info.id })).status).toBe(200)
-    await until(async () => (await answerOf(other.url, 'guest')) === '404 model_not_found', { timeoutMs: 15_000 })
+    await until(async () => (await answerOf(other.url, 'guest')) === '404 model_not_found')
   })
 
   it('that could not serve is refused, naming the field', async () => {

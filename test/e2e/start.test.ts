@@ -100,7 +100,7 @@ describe('inferq up, killed with jobs at work and started again', () => {
       return String(((await response.json()) as { id: unknown }).id)
     }
     const untilStatus = (id: string, status: string): Promise<unknown> =>
-      until(async () => (await getJob({ baseUrl, key }, id)).status === status, { timeoutMs: 20_000, everyMs: 20 })
+      until(async () => (await getJob({ baseUrl, key }, id)).status === status, { everyMs: 20 })
     const done = await submit()
     await untilStatus(done, 'completed')
     const open = await submit()
@@ -132,7 +132,7 @@ describe('inferq up, killed with jobs at work and started again', () => {
     const [worker] = processesNamed(mark, 'worker')
     if (worker === undefined) throw new Error('there is no worker')
     process.kill(worker, 'SIGKILL')
-    await until(() => running.stdout().includes('Worker 1    is back'), { timeoutMs: 15_000, everyMs: 20 })
+    await until(() => running.stdout().includes('Worker 1    is back'), { everyMs: 20 })
     expect(running.stdout()).toContain('Worker 1    died; starting it again')
     expect((await post(server, '/v1/chat/completions', chat)).status).toBe(200)
   })

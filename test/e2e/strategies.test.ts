@@ -84,7 +84,7 @@ describe('requests go to deployments', () => {
     stack.simulator.script('slow', { ttftMs: 250 })
     const quickShare = async (count: number) =>
       ((await spread('latency-based', count, 8, 'timed'))['quick'] ?? 0) / count
-    await until(async () => (await quickShare(40)) > 0.85, { timeoutMs: 20_000, everyMs: 200 })
+    await until(async () => (await quickShare(40)) > 0.85, { everyMs: 200 })
     // Five in a hundred look at the slower one again.
     expect(await quickShare(100)).toBeGreaterThan(0.8)
   })
@@ -95,7 +95,7 @@ describe('requests go to deployments', () => {
     }
     // Processes tell each other once a second what they have used.
     const isKnown = async () => ((await spread('usage-based', 10, 2, 'limited'))['roomy'] ?? 0) === 10
-    await until(isKnown, { timeoutMs: 10_000, everyMs: 200 })
+    await until(isKnown, { everyMs: 200 })
     expect(await spread('usage-based', 60, 4, 'limited')).toEqual({ roomy: 60 })
   })
 
@@ -106,7 +106,7 @@ describe('requests go to deployments', () => {
   it('by all of it together', async () => {
     stack.simulator.script('heavy', { ttftMs: 200 })
     stack.simulator.script('light', { ttftMs: 5 })
-    await until(async () => (await heavyShare('hybrid', 12)) < 0.1, { timeoutMs: 15_000, everyMs: 200 })
+    await until(async () => (await heavyShare('hybrid', 12)) < 0.1, { everyMs: 200 })
     expect(await heavyShare('hybrid', 60)).toBeLessThan(0.3)
   })
 })

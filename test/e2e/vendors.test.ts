@@ -59,7 +59,8 @@ describe.each(models)('the official client, unchanged, through the wire of %s', 
   })
 
   it('streams it as it comes', async () => {
-    script(model, { text: 'one two three four five six', interTokenMs: 15 })
+    // What comes while somebody is busy comes together.
+    script(model, { text: 'one two three four five six', interTokenMs: 150 })
     const stream = await client.chat.completions.create({ model, messages: [...messages], stream: true })
     const pieces: string[] = []
     let finish: string | null = null

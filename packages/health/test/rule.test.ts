@@ -167,9 +167,9 @@ it('moves a circuit as the rule says, whatever happens in whatever order', async
         expect(probe).toBe(model.open.probe)
         const leftMs = Number(retryAt) - Date.now()
         if (model.open.isOver) expect(leftMs).toBeLessThanOrEqual(0)
-        else expect(Math.abs(leftMs - model.open.seconds * 1_000)).toBeLessThan(5_000)
+        else expect(Math.abs(leftMs - model.open.seconds * 1_000)).toBeLessThan(9_000)
       }
     }),
     { numRuns: 300 },
   )
-}, 30_000)
+}, 120_000)

@@ -126,3 +126,9 @@ export async function fail(
 export function stateOf({ health }: Member, id: string): string {
   return health.circuit(id).state
 }
+
+/** Lets the deployment's cooldown end at once. */
+export async function cooldownEnds({ redis, keys }: Installation, id: string): Promise<void> {
+  const text = (await redis.hget(keys.circuits(), id)) ?? ''
+  await redis.hset(keys.circuits(), id, text.replace(/"retryAt":\d+/, `"retryAt":${Date.now() - 1}`))
+}

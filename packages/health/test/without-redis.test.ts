@@ -42,8 +42,6 @@ async function commandCounts({ redis }: Installation): Promise<Readonly<Record<s
   return Object.fromEntries(Array.from(lines, ([, name, calls]) => [name ?? '', Number(calls)]))
 }
 
-const backAgain = { timeoutMs: 10_000 }
-
 describe('a healthy deployment', () => {
   it('costs no command of Redis for a call, and one a turn to tell of all', async () => {
     const installation = await createInstallation(server.url)
@@ -92,14 +90,14 @@ describe('while Redis is away', () => {
     expect(a.health.stats(id).requests).toBe(4)
 
     await startRedis()
-    await until(() => stateOf(b, id) === 'open', backAgain)
-    await until(() => a.events.some(({ event }) => event === 'health-shared-again'), backAgain)
+    await until(() => stateOf(b, id) === 'open')
+    await until(() => a.events.some(({ event }) => event === 'health-shared-again'))
     expect(stateOf(a, id)).toBe('open')
     const alone = a.events.filter(({ event, fields }) => event === 'circuit-changed' && fields['alone'] === true)
     expect(alone).toMatchObject([{ fields: { deployment: id, to: 'open' } }])
     const lost = [a, b].map(({ events }) => events.filter(({ event }) => event === 'health-not-shared').length)
     expect(lost).toEqual([1, 1])
-    await until(() => b.health.stats(id).requests === 5, backAgain)
+    await until(() => b.health.stats(id).requests === 5)
   })
 
   it('probes for itself, and closes and opens for itself', async () => {
@@ -137,12 +135,12 @@ describe('while Redis is away', () => {
     expect(stateOf(b, id)).toBe('closed')
     // Redis still has it half open; whoever calls next probes for all.
     await startRedis()
-    await until(() => b.events.some(({ event }) => event === 'health-shared-again'), backAgain)
+    await until(() => b.events.some(({ event }) => event === 'health-shared-again'))
     await until(async () => {
       const admission = await b.health.admit(id)
       if (admission.kind === 'admitted') admission.call.succeeded({ latencyMs: 1, tokens: 1 })
       return stateOf(a, id) === 'closed'
-    }, backAgain)
+    })
   })
 
   it('keeps one tally for each deployment, however many calls end', async () => {
@@ -151,10 +149,7 @@ describe('while Redis is away', () => {
     await goAway(a)
     for (let i = 0; i < 2_000; i++) await fail(a, id)
     await startRedis()
-    const text = await until(
-      () => installation.redis.hget(installation.keys.circuits(), id).catch((): null => null),
-      backAgain,
-    )
+    const text = await until(() => installation.redis.hget(installation.keys.circuits(), id).catch((): null => null))
     expect(text).toMatch(/^1 .*"failures":2000/)
   })
 
@@ -178,8 +173,8 @@ describe('while Redis is away', () => {
 
     await startRedis()
     for (let i = 0; i < 3; i++) await fail(early, 'other')
-    await until(() => a.health.circuit('other').state === 'open', backAgain)
-    await until(() => early.events.some(({ event }) => event === 'health-shared-again'), backAgain)
+    await until(() => a.health.circuit('other').state === 'open')
+    await until(() => early.events.some(({ event }) => event === 'health-shared-again'))
   })
 
   it('begins anew with a Redis that has lost its data', async () => {

@@ -231,7 +231,7 @@ describe.each(kinds)('the $name provider', (kind) => {
 
     it.skipIf(!abilities.modelList)('lists the models of the upstream', async () => {
       bench.simulator.script('listed', {})
-      const models = await listModels(kind.upstream(bench.simulator.url), { timeoutMs: 2_000 })
+      const models = await listModels(kind.upstream(bench.simulator.url), { timeoutMs: 30_000 })
       expect(models.some((name) => name.startsWith('listed'))).toBe(true)
     })
   })

@@ -11,7 +11,7 @@ it('reads what an Ollama has in memory', async () => {
   await simulator.start()
   const reader = createLoadedModelsReader(
     { provider: 'ollama', baseUrl: `${simulator.url}/v1`, headers: {}, credentials: {} },
-    { timeoutMs: 5_000 },
+    { timeoutMs: 30_000 },
   )
   expect(await reader.read(live)).toEqual([])
   for (const model of ['a', 'b:7b']) {
@@ -30,7 +30,7 @@ it('takes from an answer what it knows, and refuses what is no list', async () =
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const reader = createLoadedModelsReader(
     { provider: 'ollama', baseUrl, headers: {}, credentials: {} },
-    { timeoutMs: 5_000 },
+    { timeoutMs: 30_000 },
   )
   expect(await reader.read(live)).toEqual(['a'])
   for (const _ of bodies.slice()) {

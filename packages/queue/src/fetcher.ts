@@ -1,6 +1,10 @@
-import { type Clock, errorMessage } from '@inferq/runtime'
-import { ErrorCode, Job, Worker, type WorkerOptions } from 'bullmq'
+import type { Clock } from '@inferq/runtime'
+import { Job, type Worker, type WorkerOptions } from 'bullmq'
 import type { BullData } from './bull-jobs.ts'
+import { closeWorker } from './close-worker.ts'
+import { guestToken } from './lock-tokens.ts'
+import { isOfLostJob } from './lost-job-errors.ts'
+import { type KeepJob, PatientWorker, type ProcessJob } from './patient-worker.ts'
 
 /** Fetches jobs of one class, several at once. BullMQ's Worker, with what we know of it. */
 export interface Fetcher {
@@ -42,32 +46,15 @@ export interface FetcherOptions {
   readonly looksForStalled: boolean
   readonly settings: Omit<WorkerOptions, 'autorun' | 'concurrency' | 'skipStalledCheck'>
   readonly clock: Clock
-  process(job: Job<BullData>, token: string | undefined): Promise<void>
-  /**
-   * Asked for each job that was fetched under `token`, with another token it may take instead: gives that of its lock from now
-   * on, or null when another worker has the job. Never rejects.
-   */
-  readonly keep?: (job: Job<BullData>, token: string, ownToken: string) => Promise<string | null>
+  readonly process: ProcessJob
+  /** Default: every job is kept. */
+  readonly keep?: KeepJob
   /** BullMQ is done with the job, which has failed (for good when it has `finishedOn`). */
   onFailed(job: Job<BullData> | undefined, error: Error): void
   onLostLocks(bullIds: readonly string[], workerId: string): void
   /** Redis, or the way to it, is in trouble. May come often. */
   onTrouble(error: Error): void
   onStopped(error: unknown): void
-}
-
-/** A fetch that Redis refuses (out of memory, a replica) comes back at once, and BullMQ tries again at once. */
-const refusedDelayMs = 500
-/** How soon a job is tried again that came back while its old run had not ended here. */
-export const stillHereDelayMs = 100
-/** What a Worker without jobs gets to close itself: one that is wedged, or between two connections, never does. */
-const closeMs = 2_000
-
-const guestMark = ':guest'
-
-/** Whether this is the token of a job that was handed over. */
-export function isGuest(token: string): boolean {
-  return token.includes(guestMark)
 }
 
 export function createFetcher(options: FetcherOptions): Fetcher {
@@ -84,7 +71,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   let guestCount = 0
   const guestsGone = Promise.withResolvers<void>()
 
-  const process = async (job: Job<BullData>, token: string | undefined): Promise<void> => {
+  const process: ProcessJob = async (job, token) => {
     fetchedAt = clock.monotonic()
     running++
     try {
@@ -141,17 +128,6 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     return true
   }
 
-  const closeSoonerOrLater = async (): Promise<void> => {
-    const closed = worker.close().catch((): void => {})
-    const isClosed = await Promise.race([closed.then(() => true), idle.promise.then(() => false)])
-    if (isClosed) return
-    const cut = new AbortController()
-    const late = clock.sleep(closeMs, cut.signal).catch((): void => {})
-    await Promise.race([closed, late])
-    cut.abort()
-    await worker.backend.close(true).catch((): void => {})
-  }
-
   return {
     worker,
     looksForStalled,
@@ -188,7 +164,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     keepPlace() {
       guests++
       limitFetching()
-      const token = `${worker.id}${guestMark}${guestCount++}`
+      const token = guestToken(worker.id, guestCount++)
       return {
         token,
         async run(bullId) {
@@ -210,92 +186,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
         void worker.pause(true)
         await guestsGone.promise
       }
-      await closeSoonerOrLater()
+      await closeWorker(worker, idle.promise, clock)
     },
   }
-}
-
-/** Whether a Redis that answers has refused a command. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError'
-}
-
-class PatientWorker extends Worker<BullData> {
-  /** Jobs of which a run has begun here, until BullMQ is done with that run. */
-  readonly #here = new Set<string>()
-  readonly #keep: FetcherOptions['keep']
-  #kept = 0
-
-  constructor(
-    name: string,
-    process: (job: Job<BullData>, token: string | undefined) => Promise<void>,
-    settings: WorkerOptions,
-    keep: FetcherOptions['keep'],
-  ) {
-    super(name, process, settings)
-    this.#keep = keep
-  }
-
-  /**
-   * A job that runs here comes back when its lock was lost and nobody else was there to take it (this process was frozen,
-   * say). BullMQ renews the lock of one run of a job only, and forgets it when any of them ends: so the old one ends first.
-   */
-  override async processJob(
-    job: Job<BullData>,
-    token: string,
-    fetchNextCallback?: () => boolean,
-  ): ReturnType<Worker<BullData>['processJob']> {
-    return this.#once(job, token, async () => {
-      const kept = this.#keep === undefined ? token : await this.#keep(job, token, `${this.id}:kept${this.#kept++}`)
-      return kept === null ? undefined : await super.processJob(job, kept, fetchNextCallback)
-    })
-  }
-
-  /** A job whose lock was another Worker's. Nothing else is fetched in its place. */
-  async processGuest(job: Job<BullData>, token: string): Promise<void> {
-    await this.#once(job, token, () => super.processJob(job, token, () => false))
-  }
-
-  async #once(
-    job: Job<BullData>,
-    token: string,
-    process: () => ReturnType<Worker<BullData>['processJob']>,
-  ): ReturnType<Worker<BullData>['processJob']> {
-    const id = job.id ?? ''
-    if (this.#here.has(id)) {
-      this.emit('lockRenewalFailed', [id])
-      // Where this fails too its new lock expires, and it comes back.
-      await job.moveToDelayed(Date.now() + stillHereDelayMs, token).catch((error: Error) => this.emit('error', error))
-      return
-    }
-    this.#here.add(id)
-    try {
-      return await process()
-    } finally {
-      this.#here.delete(id)
-    }
-  }
-
-  protected override async moveToActive(token: string, name?: string): Promise<Job<BullData>> {
-    try {
-      return await super.moveToActive(token, name)
-    } catch (thrown) {
-      if (isRefusal(thrown)) await this.delay(refusedDelayMs)
-      throw thrown
-    }
-  }
-}
-
-const lostJobCodes: ReadonlySet<unknown> = new Set([
-  ErrorCode.JobNotExist,
-  ErrorCode.JobLockNotExist,
-  ErrorCode.JobLockMismatch,
-  ErrorCode.JobNotInState,
-])
-
-/** The job is another's, or Redis has lost it: its attempt is told so by its lock and by its log. */
-function isOfLostJob(error: Error): boolean {
-  const { code } = error as { readonly code?: unknown }
-  // BullMQ says the same once more, without a code, after `lockRenewalFailed`.
-  return lostJobCodes.has(code) || errorMessage(error).startsWith('could not renew lock')
 }

@@ -33,4 +33,5 @@ export {
   weighOutcomes,
 } from './outcomes/stream-info.ts'
 export { prefixLeft, prefixSought } from './prefix.ts'
-export { createWorkerRegistry, slotsOf, type WorkerRegistry } from './worker-registry.ts'
+export { createWorkerRegistry, type WorkerRegistry } from './worker-registry.ts'
+export { meanSlots, totalSlots } from './worker-slots.ts'

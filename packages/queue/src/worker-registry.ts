@@ -61,16 +61,3 @@ export function createWorkerRegistry({ redis, keys }: { redis: Redis; keys: Redi
     },
   }
 }
-
-/** Jobs of a class that these workers together run at once. One that says nothing of each is taken to share its room equally. */
-export function slotsOf(workers: readonly WorkerRegistration[], modelClass: string): number {
-  let slots = 0
-  for (const { classes, limit, state, lanes } of workers) {
-    if (state !== 'running' || !classes.includes(modelClass)) continue
-    const lane = lanes?.find((one) => one.class === modelClass)
-    if (lane === undefined) slots += limit / classes.length
-    // One that takes nothing of it now has another model's turn.
-    else if (lane.limit > 0) slots += lane.slots ?? lane.limit
-  }
-  return slots
-}

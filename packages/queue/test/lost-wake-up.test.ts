@@ -33,8 +33,8 @@ it('an idle consumer comes for a job of which somebody who is gone was told', as
     const jobId = createId('job')
     await queue.enqueue({ jobId, hop: 0, type: 'completion', class: modelClass, tier: 'default', share })
     expect(await told).not.toBeNull()
-    // Ten seconds are what a job may take to begin elsewhere, its lost lock included.
-    await until(() => ran.includes(jobId), { timeoutMs: 6_000 })
+    // Nobody wakes it: it has to come by itself, and does so every second. Ten are promised, a lost lock included.
+    await until(() => ran.includes(jobId), { timeoutMs: 10_000 })
   } finally {
     gone.disconnect()
     await consumer.stop({ signal: new AbortController().signal, timeoutMs: 5_000 })

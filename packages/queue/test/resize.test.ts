@@ -55,7 +55,7 @@ const forLong = async (): Promise<{ kind: 'done' }> => {
   return { kind: 'done' }
 }
 
-it('takes nothing while nothing may run, lets others, and fetches at once when it may again', async () => {
+it('takes nothing while nothing may run, lets others, and fetches when it may again', async () => {
   let held = 0
   const consumer = await consume(12, async () => {
     held++
@@ -73,9 +73,8 @@ it('takes nothing while nothing may run, lets others, and fetches at once when i
 
   await other.quiet()
   await enqueue(10)
-  // Less than the time after which an idle fetcher looks by itself.
   consumer.resize(1)
-  await until(() => held === 10, { timeoutMs: 6_000 })
+  await until(() => held === 10)
 })
 
 it('begins with nothing when that is its limit, also when it is raised and lowered while it starts', async () => {
@@ -101,7 +100,7 @@ it('begins with nothing when that is its limit, also when it is raised and lower
   await other.quiet()
   await enqueue(3)
   consumer.resize(20)
-  await until(() => consumer.inFlight === 3, { timeoutMs: 6_000 })
+  await until(() => consumer.inFlight === 3)
 })
 
 it('lets what runs go on when nothing new may', async () => {

@@ -9,7 +9,7 @@ const cacheDir = sharedCacheDir()
 async function connect(url: string) {
   const redis = createRedis({ url, role: 'command', log: createSilentLog() })
   onTestFinished(() => closeRedis(redis))
-  await whenRedisReady(redis, { timeoutMs: 5_000 })
+  await whenRedisReady(redis, { timeoutMs: 30_000 })
   return redis
 }
 
@@ -59,7 +59,7 @@ test('is started again, with its data, when it dies', async () => {
   const firstPid = embedded.pid ?? 0
   process.kill(firstPid, 'SIGKILL')
   await until(() => embedded.pid !== undefined && embedded.pid !== firstPid)
-  await whenRedisReady(redis, { timeoutMs: 5_000 })
+  await whenRedisReady(redis, { timeoutMs: 30_000 })
   expect(await redis.get('kept')).toBe('yes')
   expect(log.events.filter(({ level }) => level === 'error')).toMatchObject([
     { event: 'child-died', fields: { child: 'embedded-redis', signal: 'SIGKILL' } },

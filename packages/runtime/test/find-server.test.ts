@@ -135,7 +135,7 @@ test.runIf(process.env['INFERQ_TEST_NETWORK']).each(['/var/lib/apt/lists', '/now
     console.log(`fetched and started in ${Math.round(performance.now() - startedAt)} ms`)
     try {
       const redis = createRedis({ url: embedded.url, role: 'command', log })
-      await whenRedisReady(redis, { timeoutMs: 5_000 })
+      await whenRedisReady(redis, { timeoutMs: 30_000 })
       expect(await redis.set('a', '1')).toBe('OK')
       await closeRedis(redis)
     } finally {

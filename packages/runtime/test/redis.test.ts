@@ -33,7 +33,7 @@ afterAll(async () => {
 async function open(options: Partial<CreateRedisOptions> = {}) {
   const redis = createRedis({ url: server.url, role: 'command', log: collectLog(), ...options })
   onTestFinished(() => closeRedis(redis))
-  await whenRedisReady(redis, { timeoutMs: 5_000 })
+  await whenRedisReady(redis, { timeoutMs: 30_000 })
   return redis
 }
 
@@ -121,7 +121,7 @@ test('without a Redis a command fails at once, the loss is logged once, and it c
 
   const again = await startEmbeddedRedis({ dataDir, cacheDir: sharedCacheDir(), log: collectLog() })
   onTestFinished(() => again.stop())
-  await whenRedisReady(redis, { timeoutMs: 10_000 })
+  await whenRedisReady(redis, { timeoutMs: 30_000 })
   expect(await redis.ping()).toBe('PONG')
   expect(log.events).toMatchObject([
     { event: 'redis-error', fields: { connection: 'test-command' } },
@@ -138,7 +138,7 @@ test('a Redis that takes commands but does not answer is given up', async () => 
   await expect(redis.set('a', 1)).rejects.toThrow('not back within 2000 ms')
   await expect(redis.set('a', 2)).rejects.toThrow()
   process.kill(server.pid ?? 0, 'SIGCONT')
-  await whenRedisReady(redis, { timeoutMs: 5_000 })
+  await whenRedisReady(redis, { timeoutMs: 30_000 })
   expect(await redis.set('a', 3)).toBe('OK')
 })
 

@@ -82,7 +82,7 @@ const body = fc.tuple(
 )
 
 it('answers whatever it is sent with a success or a client error in the form of the wire', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   const { url, reset } = await startSimulator({ maxBodyBytes: 100_000 })
   const property = fc.asyncProperty(fc.constantFrom(...paths), body, async (path, [more, model, messages]) => {

@@ -91,8 +91,6 @@ export interface Store
     readonly limit: number
     readonly enqueuedForMs: number
   }): Promise<readonly string[]>
-  /** Of these jobs those that have not ended, with all it takes to run them. */
-  openSpecs(jobIds: readonly string[]): Promise<readonly JobSpec[]>
   /**
    * Of the jobs among these that have not ended, to be made anew in Redis, which does not hold them: each with how often it
    * was lost, this time included. One that had started in time need not start in time again.

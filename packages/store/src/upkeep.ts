@@ -8,7 +8,6 @@ type Upkeep = Pick<
   | 'claimUnqueued'
   | 'findOverdue'
   | 'findOpen'
-  | 'openSpecs'
   | 'claimLost'
   | 'markRequeued'
   | 'deleteEnded'
@@ -69,19 +68,6 @@ export function createUpkeep(database: Database): Upkeep {
         values: [after, limit, enqueuedForMs],
       })
       return rows.map(({ id }) => id)
-    },
-
-    async openSpecs(jobIds) {
-      if (jobIds.length === 0) return []
-      const rows = await database.run<SpecRow>({
-        name: 'open-specs',
-        text: `
-          select ${specColumns} from jobs
-          where id = any($1) and status in ('queued', 'in_progress') and request is not null
-          order by created_at, id`,
-        values: [jobIds],
-      })
-      return rows.map(toJobSpec)
     },
 
     async claimLost(jobIds) {

@@ -14,16 +14,14 @@ describe.each(databaseKinds())('files and batches on $name', ({ start }) => {
   beforeAll(async () => {
     server = await start()
     store = createStore({ url: server.url, log: createSilentLog(), relayAfterMs: 0 })
-    await until(
-      () =>
-        store.ping().then(
-          () => true,
-          () => false,
-        ),
-      { timeoutMs: 15_000 },
+    await until(() =>
+      store.ping().then(
+        () => true,
+        () => false,
+      ),
     )
     await store.migrate()
-  }, 60_000)
+  })
   afterAll(async () => {
     await store?.close()
     await server?.stop()

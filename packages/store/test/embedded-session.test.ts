@@ -18,7 +18,7 @@ describe('the embedded session', () => {
       cacheDir: join(import.meta.dirname, '../../../.inferq/cache'),
       log: createSilentLog(),
     })
-  }, 60_000)
+  })
   afterAll(async () => {
     await server?.stop()
     await rm(directory, { recursive: true, force: true })
@@ -65,7 +65,7 @@ describe('the embedded session', () => {
         for (let round = 0; round < 40; round++) await kind(round)
       }),
     )
-  }, 30_000)
+  })
 
   it('rolls back what a client that went away had open, and goes on with the others', async () => {
     const pool = connect(2)

@@ -27,7 +27,7 @@ describe.each(databaseKinds())('a store whose $name', ({ name, start }) => {
       ),
     )
     await store.close()
-  }, 60_000)
+  })
   afterAll(async () => {
     await proxy?.stop()
     await server?.stop()

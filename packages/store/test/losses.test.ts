@@ -19,7 +19,7 @@ describe.each(databaseKinds())('jobs that Redis has lost, on $name', ({ start })
       )
     await until(isThere)
     await store.migrate()
-  }, 60_000)
+  })
   afterAll(async () => {
     await store?.close()
     await server?.stop()

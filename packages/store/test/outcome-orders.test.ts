@@ -46,7 +46,7 @@ describe.each(databaseKinds())('outcomes on $name', ({ start }) => {
     reader = new pg.Client({ connectionString: server.url })
     reader.on('error', () => {})
     await reader.connect()
-  }, 60_000)
+  })
   afterAll(async () => {
     await reader?.end()
     await Promise.all((stores ?? []).map((store) => store.close()))

@@ -17,9 +17,9 @@ describe.each(databaseKinds())('responses on $name', ({ start }) => {
         () => true,
         () => false,
       )
-    await until(isUp, { timeoutMs: 15_000 })
+    await until(isUp)
     await store.migrate()
-  }, 60_000)
+  })
   afterAll(async () => {
     await store?.close()
     await server?.stop()

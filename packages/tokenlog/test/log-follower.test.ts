@@ -184,7 +184,7 @@ describe('a reader', () => {
       if (id !== undefined) await bench.redis.client('KILL', 'ID', id)
     }
     await writing
-    await until(reader.isEnded, { timeoutMs: 10_000 })
+    await until(reader.isEnded)
     expect(ids(reader.entries)).toEqual(ids(await bench.tokenLog.read(spec.id, null)))
   })
 
@@ -216,7 +216,7 @@ describe('a reader', () => {
     const { record, attempt } = await begin(tokenLog, spec.id)
     await redis.hset(server.keys.job(spec.id), 'watch', '')
     await tokenLog.finish(record, attempt, 'completed', end())
-    await until(reader.isEnded, { timeoutMs: 8_000 })
+    await until(reader.isEnded)
   })
 
   it('is told that a log is gone', async () => {
@@ -227,7 +227,7 @@ describe('a reader', () => {
     const losing = read(spec.id)
     await until(() => losing.entries.length === 1)
     await bench.redis.del(bench.server.keys.log(spec.id), bench.server.keys.job(spec.id))
-    await until(() => losing.lost() === 'gone', { timeoutMs: 8_000 })
+    await until(() => losing.lost() === 'gone')
   })
 
   it('is not called after it was closed', async () => {

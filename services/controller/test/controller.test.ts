@@ -24,7 +24,7 @@ let world: World
 
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(() => postgres?.stop())
 beforeEach(async () => {
   world = await createWorld(postgres.store)
@@ -111,7 +111,7 @@ describe('outcomes', () => {
         await until(async () => (await metricValue(metrics, 'inferq_outcome_oldest_seconds')) > 1.2)
         process.kill(pid, 'SIGCONT')
       }
-      await until(async () => (await backlog()) === 0, { timeoutMs: 20_000 })
+      await until(async () => (await backlog()) === 0)
       for (const spec of specs) {
         expect(await world.stored(spec)).toMatchObject({ status: 'completed', usage: { promptTokens: 3 } })
       }
@@ -259,10 +259,10 @@ describe('when Redis is killed', () => {
     await Promise.all(specs.slice(0, 10).map((spec) => own.run(spec)))
     process.kill(embedded.pid ?? 0, 'SIGKILL')
     await until(() => own.redis.status !== 'ready')
-    await until(() => own.redis.status === 'ready', { timeoutMs: 10_000 })
+    await until(() => own.redis.status === 'ready')
     await Promise.all(specs.slice(10).map((spec) => own.run(spec)))
     for (const spec of specs) await until(async () => (await own.status(spec)) === 'completed')
-  }, 20_000)
+  })
 })
 
 describe('when Redis loses its last second', () => {

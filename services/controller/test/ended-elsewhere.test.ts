@@ -9,7 +9,7 @@ let world: World
 
 beforeAll(async () => {
   postgres = await startTestPostgres()
-}, 60_000)
+})
 afterAll(() => postgres?.stop())
 beforeEach(async () => {
   world = await createWorld(postgres.store)

@@ -19,7 +19,7 @@ let owner: string
 
 beforeAll(async () => {
   postgres = await startTestPostgres({ statementTimeoutMs: 8_000 })
-}, 60_000)
+})
 afterAll(() => postgres?.stop())
 beforeEach(async () => {
   world = await createWorld(postgres.store)
@@ -73,7 +73,7 @@ const inState = (spec: JobSpec, state: string) =>
       const delivery = await deliveryOf(spec)
       return delivery?.state === state ? delivery : null
     },
-    { everyMs: 25, timeoutMs: 8_000, what: `a delivery that is ${state}` },
+    { everyMs: 25, what: `a delivery that is ${state}` },
   )
 
 describe('the end of a job', () => {

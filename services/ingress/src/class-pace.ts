@@ -1,4 +1,4 @@
-import { slotsOf, type WorkerRegistration, type WorkerRegistry } from '@inferq/queue'
+import { totalSlots, type WorkerRegistration, type WorkerRegistry } from '@inferq/queue'
 import type { Clock } from '@inferq/runtime'
 import type { Shares } from '@inferq/shares'
 
@@ -39,7 +39,7 @@ export function createClassPace({ workers, shares, clock, lookEveryMs = 1_000 }:
 
   const slots: ClassPace['slots'] = async (modelClass) => {
     const registrations = await look()
-    return registrations === null ? null : slotsOf(registrations, modelClass)
+    return registrations === null ? null : totalSlots(registrations, modelClass)
   }
 
   return {

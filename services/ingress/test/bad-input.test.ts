@@ -18,8 +18,9 @@ afterAll(() => bench.close())
 
 const chat = { model: 'chat', messages: [{ role: 'user', content: 'Hi' }] }
 const rows: readonly BadRow[] = [...openAiRows, ...jobRows, ...otherRows, ...transportRows]
-/** A refusal takes a millisecond or two. The median, because one case may meet a machine busy with other tests. */
-const medianBoundMs = 50
+/** A refusal takes a millisecond or two. The medians, because one case may meet a machine busy with other tests. */
+const quantile = (values: readonly number[], share = 0.5): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? 0
 
 describe('a client that gets it wrong', () => {
   it('has many ways to', () => {
@@ -43,11 +44,19 @@ describe('a client that gets it wrong', () => {
     expect(response.headers.get('x-request-id')).toMatch(/^req_/)
   })
 
-  it('is told at once', () => {
-    const sorted = elapsedMs.toSorted((a, b) => a - b)
-    const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0
-    console.info(`${sorted.length} refusals: p50 ${at(0.5).toFixed(1)} ms, p99 ${at(0.99).toFixed(1)} ms`)
-    expect(at(0.5)).toBeLessThan(medianBoundMs)
+  it('is told at once', async () => {
+    const least: number[] = []
+    for (let i = 0; i < 41; i++) {
+      const startedAt = performance.now()
+      await (await call(`${bench.url}/health/liveness`)).text()
+      least.push(performance.now() - startedAt)
+    }
+    const medianMs = quantile(elapsedMs)
+    console.info(
+      `${elapsedMs.length} refusals: p50 ${medianMs.toFixed(1)} ms, p99 ${quantile(elapsedMs, 0.99).toFixed(1)} ms`,
+    )
+    // What takes 50 ms on an idle machine is slow; a busy one is slow with everything.
+    expect(medianMs).toBeLessThan(50 + 20 * quantile(least))
   })
 
   it.each([

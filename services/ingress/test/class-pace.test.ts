@@ -1,4 +1,4 @@
-import { createWorkerRegistry, slotsOf, type WorkerRegistration } from '@inferq/queue'
+import { createWorkerRegistry, type WorkerRegistration } from '@inferq/queue'
 import { createJobSpec, until } from '@inferq/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClassPace } from '../src/class-pace.ts'
@@ -14,36 +14,18 @@ beforeAll(async () => {
   bench = await createBench({ store: database.store, options: { commitAfterMs: 50, beatMs: 50 } })
   // A busy machine may drop the first connection.
   await until(() => bench.queue.depth('gpu').catch(() => undefined))
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()
 })
 
-const worker = (overrides: Partial<WorkerRegistration> = {}): WorkerRegistration => ({
+const worker: WorkerRegistration = {
   ...{ id: 'w', host: 'h', pid: 1, gpu: null, classes: ['gpu'], limit: 2, inFlight: 0, startedAt: 0, lastBeatAt: 1 },
   ...{ state: 'running', fingerprint: 'f' },
-  ...overrides,
-})
-
-const lane = (name: string, limit: number, slots: number) => ({
-  ...{ class: name, limit, configured: 8, slots, inFlight: 0, held: null, load: null },
-})
+}
 
 describe('the slots of a class', () => {
-  it('are those of the workers that serve it and take new jobs', () => {
-    const workers = [
-      worker(),
-      worker({ limit: 8, classes: ['gpu', 'embed'] }),
-      worker({ limit: 32, classes: ['embed'] }),
-      worker({ limit: 64, state: 'draining' }),
-      worker({ classes: ['gpu', 'embed'], lanes: [lane('gpu', 1, 3), lane('embed', 0, 8)] }),
-    ]
-    expect(slotsOf(workers, 'gpu')).toBe(2 + 4 + 3)
-    expect(slotsOf(workers, 'embed')).toBe(4 + 32)
-    expect(slotsOf([], 'gpu')).toBe(0)
-  })
-
   it('are asked for once a second, by all together, and not known while Redis does not answer', async () => {
     let asked = 0
     let answers = true
@@ -52,7 +34,7 @@ describe('the slots of a class', () => {
         async list() {
           asked++
           if (!answers) throw new Error('no answer')
-          return [worker()]
+          return [worker]
         },
       },
       shares: { meanSeconds: () => 3 },
@@ -90,7 +72,7 @@ describe('the time until a job starts', () => {
   })
 
   it('is told with the place in line, wherever that is told: of what jobs took lately, over all slots', async () => {
-    await createWorkerRegistry({ redis: bench.redis, keys: bench.server.keys }).beat(worker(), 60_000)
+    await createWorkerRegistry({ redis: bench.redis, keys: bench.server.keys }).beat(worker, 60_000)
     await bench.shares.start()
     const { tier, owner: tenant } = createJobSpec()
     bench.shares.ended('gpu', { tenant, tier, weight: 1, tokens: 1 }, { tokens: 1, seconds: 3 })

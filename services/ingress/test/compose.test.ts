@@ -59,8 +59,8 @@ describe('an ingress', () => {
     const startedAt = performance.now()
     const json = { model: 'chat', messages: [{ role: 'user', content: 'Hi' }] }
     const response = await call(`${ingress.url()}/v1/chat/completions`, { json })
-    // Within 2 s is promised; the rest is for a busy machine.
-    expect(performance.now() - startedAt).toBeLessThan(8_000)
+    // Within 2 s is promised; the rest is for a busy machine. What hangs would hang for much longer.
+    expect(performance.now() - startedAt).toBeLessThan(20_000)
     expect(response.status).toBe(503)
     expect(response.headers.get('retry-after')).toBe('1')
     const again = await call(`${ingress.url()}/v1/chat/completions`, { json })

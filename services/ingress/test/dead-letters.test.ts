@@ -35,7 +35,7 @@ beforeAll(async () => {
     return code ? [endOf(spec, code)] : []
   })
   await database.store.commitOutcomes(ends)
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()

@@ -19,7 +19,7 @@ beforeAll(async () => {
   const options = { interactiveMs: 300, asyncMs: 5_000, maxWaitSeconds: 1, idempotencyLeaseMs: 100 }
   bench = await createBench({ store: database.store, options, bodyBytes: 200_000 })
   routes = routesOf((await (await call(`${bench.url}/openapi.json`)).json()) as Document)
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()
@@ -65,7 +65,7 @@ describe('whatever a route is sent', () => {
 
 async function expectAnswer(route: Route, { url, method, body, headers }: FuzzRequest): Promise<void> {
   const text = body === undefined ? undefined : (JSON.stringify(body) ?? 'null')
-  const signal = AbortSignal.timeout(10_000)
+  const signal = AbortSignal.timeout(60_000)
   const response = await call(bench.url + url, { method, headers, signal, ...(text === undefined ? {} : { text }) })
   const { status } = response
   const answer = await response.text()

@@ -16,7 +16,7 @@ beforeAll(async () => {
   database = await startDatabase()
   bench = await createBench({ store: database.store, options: { idempotencyLeaseMs: 400, commitAfterMs: 50 } })
   recording = setInterval(() => void record().catch(() => {}), 50)
-}, 60_000)
+})
 afterAll(async () => {
   clearInterval(recording)
   await bench?.close()

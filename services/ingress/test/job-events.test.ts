@@ -209,7 +209,7 @@ describe('a reader that never reads', () => {
     expect(biggest).toBeLessThan(2_000_000)
     await until(() => bench.core.readers.size === 0, { what: 'the slow reader to be cut off' })
     socket.destroy()
-  }, 20_000)
+  })
 
   /** What the ingress holds for its clients beyond the kernel's buffers. */
   async function bufferedBytes(): Promise<number> {

@@ -11,7 +11,7 @@ let bench: Bench
 beforeAll(async () => {
   database = await startDatabase()
   bench = await createBench({ store: database.store })
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()

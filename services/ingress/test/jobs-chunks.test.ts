@@ -12,7 +12,7 @@ let bench: Bench
 beforeAll(async () => {
   database = await startDatabase()
   bench = await createBench({ store: database.store })
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()

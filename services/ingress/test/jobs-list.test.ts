@@ -27,7 +27,7 @@ beforeAll(async () => {
   await database.store.insertAccepted(specs)
   await database.store.insertAccepted([createJobSpec({ owner: 'other', metadata: { doc: '1' } })])
   ids.push(...specs.map(({ id }) => id))
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()

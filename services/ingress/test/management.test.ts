@@ -38,7 +38,7 @@ let running: { stop(): Promise<void> }[] = []
 
 beforeAll(async () => {
   database = await startDatabase()
-}, 60_000)
+})
 afterAll(() => database?.stop())
 beforeEach(async () => {
   redis = createTestRedis()

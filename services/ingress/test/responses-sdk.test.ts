@@ -12,7 +12,7 @@ beforeAll(async () => {
   database = await startDatabase()
   bench = await createBench({ store: database.store })
   openai = new OpenAI({ baseURL: `${bench.url}/v1`, apiKey: masterKey, maxRetries: 0 })
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()

@@ -4,7 +4,7 @@ import { type Bench, createBench } from './support/bench.ts'
 import { call, readSse } from './support/http.ts'
 
 let bench: Bench
-const stopDelayMs = 2_000
+const stopDelayMs = 5_000
 
 beforeEach(async () => {
   bench = await createBench({ options: { stopDelayMs } })

@@ -22,7 +22,7 @@ beforeAll(async () => {
   bench = await createBench({ store: database.store, yaml })
   // A busy machine may drop the first connection.
   await until(() => bench.queue.depth('gpu').catch(() => undefined))
-}, 60_000)
+})
 afterAll(async () => {
   await bench?.close()
   await database?.stop()

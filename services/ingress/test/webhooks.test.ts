@@ -12,7 +12,7 @@ let bench: Bench
 
 beforeAll(async () => {
   database = await startDatabase()
-}, 60_000)
+})
 afterAll(() => database?.stop())
 beforeEach(async () => {
   bench = await createBench({ store: database.store })
@@ -62,7 +62,7 @@ describe('a job with a webhook', () => {
       events: ['job.completed', 'job.failed', 'job.cancelled', 'job.expired'],
       base: bench.url,
     })
-    expect((await database.store.openSpecs([id]))[0]?.webhook).toMatchObject({ url })
+    expect((await database.store.claimLost([id]))[0]?.spec.webhook).toMatchObject({ url })
     const some = (await (await submit({ url, events: ['job.failed'] })).json()) as { id: string }
     expect((await bench.tokenLog.record(some.id))?.spec.webhook?.events).toEqual(['job.failed'])
   })

@@ -22,7 +22,7 @@ beforeAll(async () => {
       ),
   }
   bench = await createBench({ store: database.store, databaseCheck, options: { idempotencyLeaseMs: 300 } })
-}, 60_000)
+})
 afterAll(async () => {
   database?.resume()
   await bench?.close()

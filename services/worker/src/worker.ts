@@ -1,36 +1,25 @@
-import { hostname } from 'node:os'
 import type { RedisKeys } from '@inferq/contracts'
 import type { DeploymentHealth } from '@inferq/health'
 import type { LiveConfig } from '@inferq/liveconfig'
-import {
-  createCancelListener,
-  createJobConsumer,
-  createWorkerRegistry,
-  type JobQueue,
-  type WorkerRegistration,
-} from '@inferq/queue'
+import { createCancelListener, createWorkerRegistry, type JobQueue, type WorkerRegistration } from '@inferq/queue'
 import { createRouter } from '@inferq/routing'
-import {
-  type Clock,
-  createPeriodicService,
-  createService,
-  type Deadline,
-  type Redis,
-  type Service,
-} from '@inferq/runtime'
+import { type Clock, createService, type Deadline, type Redis, type Service } from '@inferq/runtime'
 import type { Shares } from '@inferq/shares'
 import type { InferqMetrics, Logger } from '@inferq/telemetry'
 import type { TokenLog } from '@inferq/tokenlog'
 import { createAffinity } from './affinity/create-affinity.ts'
 import { createAttemptReport } from './attempt-report.ts'
 import { createBackgroundChecks } from './background-checks.ts'
+import { createClassConsumer } from './class-consumer.ts'
 import { createConsumers } from './consumers.ts'
 import { createDesertedJobs } from './deserted-jobs.ts'
 import { createDrainOrders } from './drain-orders.ts'
 import { createGate } from './gate/create-gate.ts'
+import { createHeartbeat } from './heartbeat.ts'
 import { createMissedCancellations } from './missed-cancellations.ts'
 import { createAttemptRunner } from './run-attempt.ts'
 import { createJobRunner } from './run-job.ts'
+import { createRunningWork } from './running-work.ts'
 import { createShareReport } from './share-report.ts'
 import { createModelClaims } from './sticky/model-claims.ts'
 import { createStickyModels } from './sticky/sticky-models.ts'
@@ -73,8 +62,6 @@ export interface WorkerActivity {
 }
 
 const beatMs = 3_000
-/** A worker that has not beaten for this long is taken off the list. */
-const lifetimeMs = 10_000
 /** What is left of the stop's deadline for putting back what did not end in time. */
 const reserveMs = 2_000
 
@@ -83,7 +70,7 @@ const reserveMs = 2_000
  * good. `stop`: lets running jobs end until shortly before the deadline, then puts the rest back without counting an attempt.
  */
 export function createWorker(options: WorkerOptions): Worker {
-  const { workerId, gpu, live, redis, keys, tokenLog, queue, shares, clock, log, metrics } = options
+  const { workerId, live, redis, keys, tokenLog, queue, shares, clock, log, metrics } = options
   const upstreams = createUpstreams((error) => log.warn({ error }, 'upstream-not-closed'))
   let router = createRouter(live.current())
   const gate = createGate({
@@ -115,39 +102,15 @@ export function createWorker(options: WorkerOptions): Worker {
     return Math.max(workers.maxAttempts, ...Object.values(retries.attempts))
   }
   const jobs = createJobRunner({ workerId, maxTries, tokenLog, queue, shares, clock, runAttempt })
-  /** With the time at which each was begun. */
-  const running = new Map<Promise<unknown>, number>()
-  const startedAt = clock.now()
+  const work = createRunningWork(clock)
   let isQuiet = false
   let isToldToDrain = false
   let forgetChanges: (() => void) | undefined
   let adopting: Promise<void> = Promise.resolve()
 
-  const track = <T>(work: Promise<T>): Promise<T> => {
-    running.set(work, clock.now())
-    const forget = (): void => void running.delete(work)
-    work.then(forget, forget)
-    return work
-  }
-
   const consumers = createConsumers({
     classes: options.classes,
-    create: (name, concurrency) =>
-      createJobConsumer({
-        class: name,
-        concurrency,
-        lockMs: live.current().workers.lockSeconds * 1000,
-        stalledMs: live.current().workers.stalledSeconds * 1000,
-        redis,
-        keys,
-        placing: shares,
-        log,
-        clock,
-        handover: affinity.handoverOf(name),
-        onRecreated: () => metrics.consumerRecreations.with({ model_class: name }).inc(),
-        process: (reference, signal) => track(jobs.process(reference, signal)),
-        onAbandoned: (reference, reason) => jobs.abandon(reference, reason),
-      }),
+    create: createClassConsumer({ ...options, affinity, jobs, work }),
   })
 
   const sticky = createStickyModels({
@@ -183,7 +146,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const registry = createWorkerRegistry({ redis, keys })
   const stateNow = (): WorkerRegistration['state'] => {
     if (!isQuiet && !isToldToDrain) return 'running'
-    return running.size === 0 ? 'drained' : 'draining'
+    return work.count === 0 ? 'drained' : 'draining'
   }
   const orders = createDrainOrders({
     ...{ workerId, registry, subscriber: options.subscriber, keys, clock, log, everyMs: beatMs },
@@ -192,46 +155,12 @@ export function createWorker(options: WorkerOptions): Worker {
       consumers.hold(drain)
     },
   })
-  const heartbeat = createPeriodicService({
-    name: 'heartbeat',
-    intervalMs: beatMs,
-    clock,
-    log,
-    async run() {
-      const classes = consumers.state()
-      for (const { class: name, inFlight, limit } of classes) {
-        const labels = { model_class: name }
-        metrics.workerInFlight.with(labels).set(inFlight)
-        metrics.workerLimit.with(labels).set(limit)
-      }
-      await registry.beat(
-        {
-          id: workerId,
-          host: hostname(),
-          pid: process.pid,
-          gpu,
-          classes: classes.map((entry) => entry.class),
-          limit: classes.reduce((sum, entry) => sum + entry.limit, 0),
-          inFlight: classes.reduce((sum, entry) => sum + entry.inFlight, 0),
-          startedAt,
-          lastBeatAt: clock.now(),
-          state: stateNow(),
-          fingerprint: live.current().fingerprint,
-          lanes: classes.map((entry) => ({ ...entry, ...gate.view(entry.class), ...sticky.view(entry.class) })),
-        },
-        lifetimeMs,
-      )
-    },
+  const heartbeat = createHeartbeat({
+    ...options,
+    ...{ registry, consumers, gate, sticky, everyMs: beatMs },
+    state: stateNow,
   })
   const checks = createBackgroundChecks({ ...options, router: () => router, upstreams })
-
-  /** Resolves when nothing runs any more, or after `timeoutMs`. */
-  const idle = async (timeoutMs: number): Promise<void> => {
-    const cut = new AbortController()
-    const late = clock.sleep(timeoutMs, cut.signal).catch((): void => {})
-    await Promise.race([Promise.allSettled([...running.keys()]), late])
-    cut.abort()
-  }
 
   const quiet = async (): Promise<void> => {
     isQuiet = true
@@ -256,7 +185,7 @@ export function createWorker(options: WorkerOptions): Worker {
       await deserted.service.start()
       await missedCancellations.start()
       await checks.start()
-      log.info({ workerId, classes: consumers.state().map((entry) => entry.class), gpu }, 'worker-started')
+      log.info({ workerId, classes: consumers.state().map((entry) => entry.class), gpu: options.gpu }, 'worker-started')
     },
     quiet,
     async stop(deadline: Deadline) {
@@ -266,9 +195,9 @@ export function createWorker(options: WorkerOptions): Worker {
       await sticky.stop(deadline)
       await gate.service.stop(deadline)
       await checks.stop(deadline)
-      await idle(Math.max(0, deadline.timeoutMs - reserveMs))
+      await work.idle(Math.max(0, deadline.timeoutMs - reserveMs))
       consumers.abortAll(new DrainingError('the worker is stopping'))
-      await idle(reserveMs / 2)
+      await work.idle(reserveMs / 2)
       await consumers.stop(deadline)
       await affinity.stop(deadline)
       await missedCancellations.stop(deadline)
@@ -283,14 +212,10 @@ export function createWorker(options: WorkerOptions): Worker {
 
   return {
     ...service,
-    activity() {
-      const begun = [...running.values()]
-      const oldestAt = begun.length === 0 ? null : Math.min(...begun)
-      return { inFlight: begun.length, oldestAt, state: stateNow() }
-    },
+    activity: () => ({ inFlight: work.count, oldestAt: work.oldestAt, state: stateNow() }),
     async drained(timeoutMs) {
-      await idle(timeoutMs)
-      return running.size === 0
+      await work.idle(timeoutMs)
+      return work.count === 0
     },
   }
 }

@@ -9,14 +9,14 @@ import { composeWorker } from '../src/index.ts'
 import { type Bench, createBench, type End, parseYaml } from './support.ts'
 
 const clock = createSystemClock()
-/** Long, so that a busy machine changes nothing. */
-const spillMs = 2_000
-const config = (affinityMs: number) => `
+/** Longer than may be configured, so that a busy machine changes nothing. */
+const spillMs = 20_000
+const config = `
 model_list:
   - model_name: chat
     litellm_params: {model: hosted_vllm/chat, api_base: "http://127.0.0.1:2/v1"}
 classes: {chat: {concurrency: 4}}
-workers: {lock_s: 2, stalled_s: 1, drain_s: 0, affinity_ms: ${affinityMs}}
+workers: {lock_s: 30, stalled_s: 1, drain_s: 0}
 `
 
 interface TestWorker {
@@ -30,7 +30,7 @@ let workers: TestWorker[]
 const simulators: Simulator[] = []
 
 beforeEach(async () => {
-  bench = await createBench(() => config(0))
+  bench = await createBench(() => config)
   workers = []
 })
 afterEach(async () => {
@@ -48,9 +48,10 @@ async function startWorkers(count: number, affinityMs: number): Promise<void> {
     const simulator = createSimulator({ defaults: { prefixCache: true, ttftMs: 20, tokens: 80 } })
     await simulator.start()
     simulators.push(simulator)
-    const parsed = parseYaml(config(affinityMs))
+    const parsed = parseYaml(config)
     const pinned: InferqConfig = {
       ...parsed,
+      workers: { ...parsed.workers, affinityMs },
       deployments: parsed.deployments.map((deployment) => ({ ...deployment, baseUrl: `${simulator.url}/v1` })),
     }
     const id = `worker-${index}`
@@ -69,7 +70,7 @@ async function startWorkers(count: number, affinityMs: number): Promise<void> {
   if (affinityMs === 0) return
   subscriber.on('message', (_, text) => heard.add((JSON.parse(text) as { worker: string }).worker))
   await subscriber.subscribe(channel)
-  await until(() => heard.size === count, { timeoutMs: 20_000 })
+  await until(() => heard.size === count)
 }
 
 type Message = { readonly role: string; readonly content: string }
@@ -87,7 +88,7 @@ function talk(name: string) {
     ask,
     async turn(): Promise<End> {
       const spec = await ask({})
-      const end = await bench.end(spec.id, 20_000)
+      const end = await bench.end(spec.id)
       messages.push(...(spec.request['messages'] as Message[]).slice(messages.length))
       messages.push({ role: 'assistant', content: end.text })
       return end

@@ -57,7 +57,7 @@ describe('an attempt', () => {
     // The upstream is through before anything can be written again.
     await until(() => calls()?.completed === 1)
     await take()
-    const end = await bench.end(spec.id, 30_000)
+    const end = await bench.end(spec.id)
     expect(end).toMatchObject({ status: 'completed', text: words })
     expect(end.report.attempts).toMatchObject([{ attempt: 1, outcome: 'completed' }])
     expect(calls()?.calls).toBe(1)
@@ -76,7 +76,7 @@ describe('an attempt', () => {
     const before = await refusals()
     await until(async () => (await refusals()) > before + 1)
     await server.drain()
-    const end = await bench.end(spec.id, 30_000)
+    const end = await bench.end(spec.id)
     expect(end.report).toMatchObject({ status: 'completed', attempts: [{ attempt: 1, outcome: 'completed' }] })
     expect(calls()?.calls).toBe(1)
     expect(errors()).toEqual([])
@@ -91,7 +91,7 @@ describe('an attempt', () => {
     bench.simulator.script('chat', { interTokenMs: 0 })
     server.thaw()
     await until(() => calls()?.aborted === 1)
-    const end = await bench.end(spec.id, 30_000)
+    const end = await bench.end(spec.id)
     expect(end).toMatchObject({ status: 'completed', text: words })
     expect(end.report.attempts[0]).toMatchObject({ outcome: 'lost' })
     expect(errors()).toEqual([])
@@ -104,7 +104,7 @@ describe('an attempt', () => {
     await until(() => calls()?.aborted === 1)
     bench.simulator.script('chat', { interTokenMs: 0 })
     const next = await until(() => bench.submit().catch(() => null))
-    expect(await bench.end(next.id, 30_000)).toMatchObject({ status: 'completed' })
+    expect(await bench.end(next.id)).toMatchObject({ status: 'completed' })
     expect(errors()).toEqual([])
   })
 })
@@ -112,7 +112,9 @@ describe('an attempt', () => {
 it('a worker serves within seconds of the restart of its Redis', async () => {
   await start(6)
   bench.simulator.script('chat', { text: 'there', interTokenMs: 0 })
+  const startedAt = performance.now()
   await bench.end((await bench.submit()).id)
+  const withoutMs = performance.now() - startedAt
   const tookMs: number[] = []
   for (const awayMs of [0, 4_000]) {
     await server.shutDown()
@@ -121,11 +123,11 @@ it('a worker serves within seconds of the restart of its Redis', async () => {
     await server.startAgain()
     const backSince = performance.now()
     const spec = await until(() => bench.submit().catch(() => null))
-    await bench.end(spec.id, 30_000)
+    await bench.end(spec.id)
     tookMs.push(Math.round(performance.now() - backSince))
   }
   // Within 3 s is promised; the rest is for a busy machine.
-  expect(Math.max(...tookMs)).toBeLessThan(8_000)
+  expect(Math.max(...tookMs)).toBeLessThan(8_000 + 10 * withoutMs)
 })
 
 function cutOff(): void {

@@ -11,7 +11,7 @@ const model = (name: string, url: string, more = '') =>
 
 const settings = `
 router_settings: {allowed_fails: 2, cooldown_time: 60, num_retries: 2}
-workers: {lock_s: 1, stalled_s: 1, drain_s: 3}
+workers: {lock_s: 30, stalled_s: 1, drain_s: 3}
 `
 const configOf = (...lines: readonly string[]) => `model_list:\n${lines.join('\n')}\n${settings}`
 const outcomes = (attempts: readonly { outcome?: string; error?: { code: string } }[]) =>
@@ -44,7 +44,7 @@ describe('another configuration', () => {
       { model: 'new', class: 'new', deployments: ['new/openai/new'] },
     ]
     const { id } = await bench.submit({ model: 'new', candidates })
-    const end = await bench.end(id, 15_000)
+    const end = await bench.end(id)
     expect(end.text).toBe('served all the same')
     expect(outcomes(end.report.attempts)).toContain('fallback no_deployment')
   })
@@ -91,10 +91,8 @@ describe('several deployments of a model', () => {
     expect(end.status).toBe('failed')
     const tried = end.report.attempts.map(({ deployment }) => deployment)
     expect(new Set(tried).size).toBe(3)
-    const waits = end.report.attempts.slice(1).map((attempt, i) => {
-      return attempt.startedAt - (end.report.attempts[i]?.endedAt ?? 0)
-    })
-    expect(Math.max(...waits)).toBeLessThan(200)
+    const requeued = end.entries.filter(({ kind }) => kind === 'r').map(({ payload }) => JSON.parse(payload))
+    expect(requeued).toMatchObject([{ delayMs: 0 }, { delayMs: 0 }])
   })
 })
 
@@ -115,7 +113,7 @@ describe('an open circuit', () => {
     expect(bench.simulator.stats().models['bad']?.calls).toBe(before)
   })
 
-  it('is closed by a background check when the upstream is back', { timeout: 20_000 }, async () => {
+  it('is closed by a background check when the upstream is back', async () => {
     bench = await createBench((url) =>
       configOf(model('flaky', url)).replace(
         'router_settings: {allowed_fails: 2, cooldown_time: 60',
@@ -129,7 +127,7 @@ describe('an open circuit', () => {
     bench.simulator.script('flaky', { text: 'back', fault: null })
     const circuits = bench.server.keys.circuits()
     const closed = async () => (await bench.redis.hexists(circuits, 'flaky/openai/flaky')) === 0
-    await until(closed, { timeoutMs: 14_000, what: 'the circuit to close without traffic' })
+    await until(closed, { what: 'the circuit to close without traffic' })
     expect(bench.simulator.stats().models['flaky']?.completed).toBe(1)
   })
 })

@@ -34,7 +34,7 @@ export interface Bench {
   startWorker(classes?: readonly string[], redisUrl?: string): Promise<ServiceGroup>
   cancel(jobId: string): Promise<void>
   submit(overrides?: Partial<JobSpec>): Promise<JobSpec>
-  end(jobId: string, timeoutMs?: number): Promise<End>
+  end(jobId: string): Promise<End>
   close(): Promise<void>
 }
 
@@ -64,7 +64,7 @@ model_list:
   - model_name: group
     litellm_params: {model: openai/up, api_base: "${url}", api_key: sk-test}
     model_info: {class: cloud}
-workers: {lock_s: 1, stalled_s: 1, max_attempts: 3, drain_s: 3}
+workers: {lock_s: 30, stalled_s: 1, max_attempts: 3, drain_s: 3}
 `
 
 export function parseYaml(text: string): InferqConfig {
@@ -132,14 +132,14 @@ export async function createBench(config = yaml, server: TestRedis = createTestR
       await queue.enqueue(referenceTo(spec, 0))
       return spec
     },
-    async end(jobId, timeoutMs = 8_000) {
+    async end(jobId) {
       const entries = await until(
         async () => {
           const read = (await tokenLog.read(jobId, null, 5_000)) ?? []
           const last = read.at(-1)
           return last !== undefined && isTerminalKind(last.kind) ? read : null
         },
-        { timeoutMs, what: `the end of ${jobId}` },
+        { what: `the end of ${jobId}` },
       )
       const reports = (await redis.xrange(server.keys.outcomes(), '-', '+'))
         .map(([, fields]) => JSON.parse(fields[1] ?? '') as OutcomeMessage)

@@ -52,7 +52,7 @@ export async function startOwnRedis(): Promise<OwnRedis> {
   const command = async (...args: readonly [string, ...string[]]): Promise<void> => {
     const redis = createRedis({ url, role: 'command', log: createSilentLog() })
     try {
-      await whenRedisReady(redis, { timeoutMs: 10_000 })
+      await whenRedisReady(redis, { timeoutMs: 30_000 })
       const [name, ...rest] = args
       await redis.call(name, ...rest)
     } finally {
@@ -66,7 +66,7 @@ export async function startOwnRedis(): Promise<OwnRedis> {
     async connect(role = 'command', to = url) {
       const redis = createRedis({ url: to, role, log: createSilentLog(), cork: role !== 'subscriber' })
       connections.push(redis)
-      await whenRedisReady(redis, { timeoutMs: 5_000 })
+      await whenRedisReady(redis, { timeoutMs: 30_000 })
       return redis
     },
     shutDown: () => server.stop(),

@@ -5,7 +5,7 @@
 export async function until<T>(
   condition: () => T | Promise<T>,
   {
-    timeoutMs = 15_000,
+    timeoutMs = 30_000,
     everyMs = 5,
     what = condition.toString(),
   }: { timeoutMs?: number; everyMs?: number; what?: string } = {},

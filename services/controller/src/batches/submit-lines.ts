@@ -1,6 +1,6 @@
 import type { InferqConfig } from '@inferq/config'
 import type { ErrorDetail, JobSpec } from '@inferq/contracts'
-import { createWorkerRegistry, referenceTo, slotsOf } from '@inferq/queue'
+import { createWorkerRegistry, referenceTo, totalSlots } from '@inferq/queue'
 import { createRouter, quietDeployments, type Router } from '@inferq/routing'
 import { errorMessage } from '@inferq/runtime'
 import type { PendingLine, StoredBatch } from '@inferq/store'
@@ -45,7 +45,7 @@ export function createLineSubmitter(parts: SubmitParts) {
     if (known !== undefined) return known
     const [{ active, waiting, delayed }, workers] = await Promise.all([queue.depth(modelClass), registry.list()])
     // Without any, a few may wait for the first one.
-    const capacity = slotsOf(workers, modelClass) || (config().classes[modelClass]?.concurrency ?? 1)
+    const capacity = totalSlots(workers, modelClass) || (config().classes[modelClass]?.concurrency ?? 1)
     const room = roomInClass({ active, waiting: waiting + delayed }, capacity)
     rooms.set(modelClass, room)
     return room

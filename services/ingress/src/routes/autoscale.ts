@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { type AutoscaleList, AutoscaleQuery, type AutoscaleView, InferqError } from '@inferq/contracts'
-import type { WorkerRegistration } from '@inferq/queue'
+import { meanSlots, type WorkerRegistration } from '@inferq/queue'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { desiredReplicas, type ScaleWishes } from '../autoscale/desired-replicas.ts'
 import type { IngressCore } from '../dependencies.ts'
@@ -54,7 +54,7 @@ async function viewOf(
   ])
   const oldestSeconds = oldestAt === null ? null : Math.max(0, core.clock.now() - oldestAt) / 1000
   const working = workers.filter(({ classes, state }) => state === 'running' && classes.includes(name))
-  const slotsPerWorker = slotsOf(name, working) ?? Math.max(1, core.config().classes[name]?.concurrency ?? 1)
+  const slotsPerWorker = meanSlots(working, name) ?? Math.max(1, core.config().classes[name]?.concurrency ?? 1)
   const meanSeconds = core.shares.meanSeconds(name)
   // What was put back comes again within seconds or a few minutes, and where nobody works nobody sees that its time has come.
   const demand = {
@@ -76,12 +76,6 @@ async function viewOf(
     slots_per_worker: slotsPerWorker,
     mean_s: meanSeconds,
   }
-}
-
-/** In the mean, of those who have any for the class now (another model may be loaded there); undefined when nobody has. */
-function slotsOf(name: string, workers: readonly WorkerRegistration[]): number | undefined {
-  const lanes = workers.flatMap(({ lanes = [] }) => lanes.filter((lane) => lane.class === name && lane.limit > 0))
-  return lanes.length === 0 ? undefined : lanes.reduce((sum, { limit, slots = limit }) => sum + slots, 0) / lanes.length
 }
 
 function wishesOf(request: FastifyRequest): ScaleWishes {

@@ -307,9 +307,14 @@ export async function createBench({
     },
   }
 
-  /** The client is registered a moment before its job is in Redis. */
+  /** The client is registered a moment before its job is in Redis, and that may be a moment before it is in its queue. */
   async function opened(spec: JobSpec): Promise<JobSpec> {
-    await until(() => tokenLog.record(spec.id), { what: `the record of ${spec.id}` })
+    const place = { jobId: spec.id, hop: 0, class: spec.candidates[0]?.class ?? '' }
+    const isIn = async (): Promise<boolean> => {
+      const record = await tokenLog.record(spec.id)
+      return record !== null && (record.status !== 'queued' || (await queue.position(place)) !== null)
+    }
+    await until(isIn, { what: `${spec.id} in its queue` })
     return spec
   }
 }
