@@ -72,6 +72,8 @@ const lookahead = 2
 const kvRoom = 0.9
 const kvFull = 0.94
 const loweredBy = 0.7
+/** For preemptions: a cache that is a little too full, where a rejection says that there is no room at all. */
+const loweredByPreemption = 0.8
 /** Between two cuts: what a cut does shows in the load only when jobs end. */
 const cooldownMs = 5_000
 /** Steady growth at a look: this part of the limit, and no more than jobs have ended, for it shows only as they do. */
@@ -131,14 +133,14 @@ function remember(before: GateState, view: GateView): GateState {
 function lowered(state: GateState, view: GateView, hadQueue: boolean): GateState | undefined {
   const { inFlight, load, nowMs } = view
   const kvUsage = typeof load === 'object' ? (load.kvUsage ?? 0) : 0
-  const why: GateReason | undefined =
+  const why =
     view.rejections > 0 ? 'rejected' : view.preemptions > 0 ? 'preempted' : kvUsage > kvFull ? 'kv_full' : undefined
   if (why !== undefined) {
     // What runs beyond the limit is what the last cut was about: it has to end before another one can be called for.
     const isOver = inFlight > state.limit
     if (isOver || nowMs - state.loweredAtMs < cooldownMs) return { ...state, reason: why, phase: 'steady' }
     const held = Math.max(1, Math.min(state.limit, inFlight))
-    const part = why === 'kv_full' ? kvRoom / kvUsage : loweredBy
+    const part = { kv_full: kvRoom / kvUsage, preempted: loweredByPreemption, rejected: loweredBy }[why]
     return { ...state, limit: floor(held * part), phase: 'steady', reason: why, loweredAtMs: nowMs }
   }
   if (typeof load !== 'object' || load.waiting <= lookahead) return undefined
