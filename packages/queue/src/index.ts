@@ -15,6 +15,7 @@ export {
   type QueueDepth,
   type RemoveResult,
   referenceTo,
+  shareOf,
   type WorkerLane,
   type WorkerRegistration,
 } from './job-queue.ts'

@@ -32,9 +32,14 @@ export function referenceTo(spec: JobSpec, hop: number): JobReference {
     type: spec.type,
     class: spec.candidates[hop]?.class ?? '',
     tier: spec.tier,
-    share: spec.share ?? { tenant: spec.owner, weight: 1, tokens: usualTokens },
+    share: shareOf(spec),
     ...(prefix === undefined ? {} : { prefix }),
   }
+}
+
+/** Whose share a job comes out of. */
+export function shareOf(spec: Pick<JobSpec, 'share' | 'owner'>): JobShare {
+  return spec.share ?? { tenant: spec.owner, weight: 1, tokens: usualTokens }
 }
 
 /** Who goes first. */

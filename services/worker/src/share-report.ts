@@ -1,4 +1,4 @@
-import { referenceTo } from '@inferq/queue'
+import { shareOf } from '@inferq/queue'
 import type { Shares } from '@inferq/shares'
 import type { AttemptReport } from './attempt-report.ts'
 
@@ -7,10 +7,13 @@ const leaving: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled'
 
 /** Corrects what a tenant was charged for a job to what it took. */
 export function createShareReport(shares: Pick<Shares, 'ended'>): AttemptReport {
-  return ({ spec, hop, class: modelClass, outcome, usage, startedAt, endedAt }) => {
+  return ({ spec, class: modelClass, outcome, usage, startedAt, endedAt }) => {
     if (!leaving.has(outcome)) return
-    const { share, tier } = referenceTo(spec, hop)
     const tokens = usage === undefined ? 0 : usage.promptTokens + usage.completionTokens
-    shares.ended(modelClass, { ...share, tier }, { tokens, seconds: Math.max(0, endedAt - startedAt) / 1000 })
+    shares.ended(
+      modelClass,
+      { ...shareOf(spec), tier: spec.tier },
+      { tokens, seconds: Math.max(0, endedAt - startedAt) / 1000 },
+    )
   }
 }

@@ -1,5 +1,4 @@
 import { isTerminal, isTerminalKind, type JobSpec } from '@inferq/contracts'
-import { referenceTo } from '@inferq/queue'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { jobHeaders } from '../answer-headers.ts'
 import type { IngressCore } from '../dependencies.ts'
@@ -35,12 +34,13 @@ export async function replyAccepted(
   try {
     const watcher = wait === undefined ? undefined : core.follower.watcher
     const submitted = await submitAsync(core, spec, { watcher, hold: request.facts.hold })
-    reply.header('location', `${base}/v1/jobs/${spec.id}`).headers(jobHeaders(spec, trackFromStart(spec)))
+    const track = trackFromStart(spec)
+    reply.header('location', `${base}/v1/jobs/${spec.id}`).headers(jobHeaders(spec, track))
     if (submitted === 'enqueued' && wait !== undefined) {
       await wait.ended
       return await replyAsItIs(core, spec, request, reply, inTime)
     }
-    const place = submitted === 'enqueued' ? await placeInLine(core, referenceTo(spec, 0)) : { position: null }
+    const place = submitted === 'enqueued' ? await placeInLine(core, track) : { position: null }
     notePreferences(request, reply, { waitedSeconds: 0, isAsynchronous: true })
     return reply.code(202).send(viewOfRecord(freshRecord(spec), { ...place, progress: null, end: null }, base))
   } finally {
