@@ -40,10 +40,18 @@ export const modelScripts: Readonly<Record<string, ModelScript>> = {
 }
 
 const workedClass = 'bench'
+/** Behind vLLM's adapter: the worker holds it back as far as the backend's load says. */
+const vllmClass = 'bench-vllm'
 const parkedClass = 'bench-parked'
 
 /** The classes a worker of the bench serves. */
-export const workedClasses: readonly string[] = [workedClass]
+export const workedClasses: readonly string[] = [workedClass, vllmClass]
+
+const classOf = (model: string): string =>
+  model === models.parked ? parkedClass : model === models.faulty ? vllmClass : workedClass
+
+/** Jobs at once at the upstream: above what any cell asks for, as its peers know no such limit. */
+const concurrency = 1_000
 
 /** inferq's configuration: the upstream behind its OpenAI adapter (vLLM's in the fault cell), defaults everywhere else. */
 export function inferqConfig(upstreamUrl: string): object {
@@ -55,9 +63,9 @@ export function inferqConfig(upstreamUrl: string): object {
         api_base: `${upstreamUrl}/v1`,
         api_key: 'unused',
       },
-      model_info: { class: name === models.parked ? parkedClass : workedClass },
+      model_info: { class: classOf(name) },
     })),
     // As many wait as there are readers.
-    classes: { [parkedClass]: { max_queue: 1_000_000 } },
+    classes: { [workedClass]: { concurrency }, [parkedClass]: { max_queue: 1_000_000 } },
   }
 }
