@@ -17,6 +17,14 @@ export interface RedisKeys {
   shares(modelClass: string): string
   /** Sorted set: the flows of that hash, by when they changed last. */
   sharesChanged(modelClass: string): string
+  /** Sorted set: workers that offer slots to jobs which need not wait, by how many each offers. */
+  slots(modelClass: string): string
+  /** Sorted set: jobs that were started at a worker directly, by when they are taken for lost (ms). */
+  leases(modelClass: string): string
+  /** Channel: jobs that were started at this worker directly. */
+  starts(workerId: string): string
+  /** String: how long a lease of this worker's jobs is (ms); expires when the worker falls silent. */
+  alive(workerId: string): string
   /** Stream: starts and ends of jobs for the record of truth, read by the controllers as a group. Same slot as `job`. */
   outcomes(): string
   /** Stream, bounded: outcomes that could not be recorded, for an operator to look at. Same slot as `job`. */
@@ -70,6 +78,10 @@ export function createRedisKeys(namespace = 'inferq'): RedisKeys {
     queueName,
     shares: (modelClass) => `${namespace}:{${queueName(modelClass)}}:shares`,
     sharesChanged: (modelClass) => `${namespace}:{${queueName(modelClass)}}:shares:changed`,
+    slots: (modelClass) => `${namespace}:{${queueName(modelClass)}}:slots`,
+    leases: (modelClass) => `${namespace}:{${queueName(modelClass)}}:leases`,
+    starts: (workerId) => `${namespace}:starts:${workerId}`,
+    alive: (workerId) => `${namespace}:alive:${workerId}`,
     outcomes: () => `${namespace}:{jobs}:outcomes`,
     refusedOutcomes: () => `${namespace}:{jobs}:outcomes:refused`,
     replies: (ingressId) => `${namespace}:replies:${ingressId}`,

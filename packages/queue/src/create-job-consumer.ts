@@ -3,6 +3,7 @@ import { type Clock, createService, createSystemClock, errorMessage, type Log } 
 import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { type BullData, deliveryOf, readData } from './bull-jobs.ts'
+import { createConsumerLane, type DirectStarts } from './direct/consumer-lane.ts'
 import { createFetcher, type Fetcher } from './fetcher.ts'
 import { createFetcherPool, type FetcherPoolOptions } from './fetcher-pool.ts'
 import { createGuests } from './guests.ts'
@@ -25,6 +26,8 @@ export interface JobConsumerOptions extends ConsumeOptions {
   readonly watch?: FetcherPoolOptions['watch']
   /** Jobs that another worker should rather run are offered to it, and those that others offer are run here. */
   readonly handover?: JobHandover
+  /** Jobs that need not wait in line are started here directly. */
+  readonly direct?: DirectStarts
   /** A fetcher was wedged, and another one has taken its place. */
   onRecreated?(): void
 }
@@ -51,7 +54,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
   const runs = createJobRuns(() => guests?.onRoom())
 
   const process: ProcessJob = async (job, token) => {
-    const result = refuse(job, token) ?? (await run(job, token))
+    const result = refuse(job, token) ?? (await runInRoom(job, token))
     if (result.kind === 'done') return
     await keepPlace(job)
     await job.moveToDelayed(Date.now() + Math.max(result.delayMs, shortestDelayMs), token)
@@ -71,6 +74,16 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     if (isGuest(token)) guests?.onBegun(bullId)
     else if (guests?.isFull()) return { kind: 'again', delayMs: 0 }
     return runs.loseLock(bullId) ? { kind: 'again', delayMs: stillHereDelayMs } : undefined
+  }
+
+  const runInRoom = async (job: Job<BullData>, token?: string): Promise<ProcessResult> => {
+    if (lane === undefined) return run(job, token)
+    if (!(await lane.enter())) return { kind: 'again', delayMs: 0 }
+    try {
+      return await run(job, token)
+    } finally {
+      lane.leave()
+    }
   }
 
   const run = async (job: Job<BullData>, token = ''): Promise<ProcessResult> => {
@@ -142,6 +155,7 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
       clock,
       log,
     })
+  const lane = options.direct && createConsumerLane({ ...options, ...options.direct, clock, runs, pool })
   let stopListening: (() => void) | undefined
 
   const service = createService({
@@ -149,10 +163,14 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     async start() {
       await pool.start()
       if (guests !== undefined) stopListening = options.handover?.handover.listen(options.class, guests.take)
+      await lane?.start()
     },
-    quiet: () => pool.quiet(),
+    async quiet() {
+      await Promise.all([pool.quiet(), lane?.quiet()])
+    },
     async stop(deadline) {
       stopListening?.()
+      await lane?.stop(deadline)
       await pool.stop(deadline)
     },
   })
@@ -162,7 +180,10 @@ export function createJobConsumer(options: JobConsumerOptions): JobConsumer {
     quiet: async () => service.quiet?.(),
     abort: runs.abort,
     abortAll: runs.abortAll,
-    resize: pool.resize,
+    resize(concurrency) {
+      pool.resize(concurrency)
+      lane?.onLimit()
+    },
     get inFlight() {
       return runs.size
     },

@@ -2,7 +2,9 @@ import type { RedisKeys } from '@inferq/contracts'
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { type BullData, bullId, bullOptions, jobIdOf, readData } from './bull-jobs.ts'
-import type { CancelBroadcast, JobQueue, Placing } from './job-queue.ts'
+import { lineKeys } from './direct/slots.ts'
+import type { StartHead } from './direct/starts.ts'
+import type { CancelBroadcast, JobQueue, JobReference, Placing } from './job-queue.ts'
 import { renumberJobs } from './renumber-jobs.ts'
 import { toUnavailable } from './unavailable.ts'
 
@@ -13,6 +15,8 @@ export interface JobQueueOptions {
   readonly placing: Placing
   readonly log: { warn(fields: object, event: string): void }
 }
+
+type Placed = ReturnType<Placing['place']>
 
 /** Nobody reads BullMQ's events here: the token log tells more. It insists on a stream, so keep it short. */
 const eventsKept = 100
@@ -48,17 +52,39 @@ export function createJobQueue({ redis, keys, placing, log }: JobQueueOptions): 
     })
   }
 
+  const add = async (reference: JobReference, placed: Placed, delayMs: number): Promise<void> => {
+    const { share, tier, prefix } = reference
+    const data = { ...share, tier, at: placed.at, ...(prefix === undefined ? {} : { prefix }) }
+    await queueOf(reference.class)
+      .add(reference.type, data, bullOptions(reference, placed.place, delayMs))
+      .catch(toUnavailable)
+  }
+
+  const place = ({ class: name, share, tier }: JobReference): Placed => placing.place(name, { ...share, tier })
+
   return {
-    async enqueue(reference, delayMs = 0) {
-      const demand = { ...reference.share, tier: reference.tier }
-      const { prefix } = reference
+    async enqueue(reference, delayMs = 0, at) {
       const ready = placing.ready(reference.class)
       if (ready !== undefined) await ready
-      const { at, place } = placing.place(reference.class, demand)
-      const data = { ...demand, at, ...(prefix === undefined ? {} : { prefix }) }
-      await queueOf(reference.class)
-        .add(reference.type, data, bullOptions(reference, place, delayMs))
-        .catch(toUnavailable)
+      const placed = at === undefined ? place(reference) : { at, place: placing.placeOf(reference.class, at) }
+      await add(reference, placed, delayMs)
+    },
+
+    async startOrEnqueue(reference, open) {
+      const { class: name, prefix } = reference
+      const ready = placing.ready(name)
+      if (ready !== undefined) await ready
+      const placed = place(reference)
+      const isStarted = await open({
+        slots: keys.slots(name),
+        leases: keys.leases(name),
+        line: lineKeys(keys, name),
+        channels: keys.starts(''),
+        alive: keys.alive(''),
+        head: JSON.stringify({ class: name, at: placed.at } satisfies StartHead),
+        isParticular: prefix !== undefined,
+      })
+      if (!isStarted) await add(reference, placed, 0)
     },
 
     async position(reference) {
@@ -83,13 +109,14 @@ export function createJobQueue({ redis, keys, placing, log }: JobQueueOptions): 
     },
 
     async depth(modelClass) {
-      const counts = await queueOf(modelClass)
-        .getJobCounts('wait', 'prioritized', 'active', 'delayed')
-        .catch(toUnavailable)
+      const [counts, started] = await Promise.all([
+        queueOf(modelClass).getJobCounts('wait', 'prioritized', 'active', 'delayed'),
+        redis.zcard(keys.leases(modelClass)),
+      ]).catch(toUnavailable)
       return {
         class: modelClass,
         waiting: (counts['wait'] ?? 0) + (counts['prioritized'] ?? 0),
-        active: counts['active'] ?? 0,
+        active: (counts['active'] ?? 0) + started,
         delayed: counts['delayed'] ?? 0,
       }
     },

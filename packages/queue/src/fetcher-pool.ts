@@ -9,6 +9,8 @@ export interface FetcherPool extends Service {
   quiet(): Promise<void>
   /** Jobs at once, from now on; running ones are left alone. */
   resize(limit: number): void
+  /** So many of them are jobs that no fetcher has fetched: that many less are. One place is left to look out from. */
+  occupy(count: number): void
   /** Jobs that may run at once; 0: none may begin, for the time being or for good. */
   readonly limit: number
   /** Those that there is use for. */
@@ -43,6 +45,8 @@ export function createFetcherPool(options: FetcherPoolOptions): FetcherPool {
   /** Fetchers that there is no use for any more, until their jobs have ended. */
   const leaving = new Map<Fetcher, Promise<void>>()
   let quieted = false
+  /** Of the limit, what is not for fetchers. */
+  let occupied = 0
 
   const retire = (fetcher: Fetcher): void => {
     leaving.set(
@@ -89,6 +93,18 @@ export function createFetcherPool(options: FetcherPoolOptions): FetcherPool {
     else fetcher.lookOut()
   }
 
+  /** Whoever looks for jobs of lost workers keeps a place: one that has none does not look. */
+  const spread = (): void => {
+    const before = fetchers.map(({ jobsAtOnce, looksForStalled }) => jobsAtOnce - (looksForStalled ? 1 : 0))
+    const places = limit === 0 ? -1 : Math.max(0, limit - occupied - 1)
+    for (const [index, share] of spreadLimit(places, before).entries()) {
+      const fetcher = fetchers[index]
+      if (fetcher === undefined) continue
+      fetcher.jobsAtOnce = share + (fetcher.looksForStalled ? 1 : 0)
+      begin(fetcher)
+    }
+  }
+
   const service = createService({
     name: `fetchers ${options.class}`,
     async start() {
@@ -128,13 +144,12 @@ export function createFetcherPool(options: FetcherPoolOptions): FetcherPool {
       // Nothing may be taken: one that only looks for jobs of lost workers, and fetches at once when it is launched.
       if (count === 0) fetchers.push(create(0, true))
       while (fetchers.length < count) fetchers.push(create(0, false))
-      const shares = fetchers.map((fetcher) => fetcher.jobsAtOnce)
-      for (const [place, share] of spreadLimit(limit, shares).entries()) {
-        const fetcher = fetchers[place]
-        if (fetcher === undefined) continue
-        fetcher.jobsAtOnce = share
-        begin(fetcher)
-      }
+      spread()
+    },
+    occupy(count) {
+      if (count === occupied) return
+      occupied = count
+      if (!quieted && limit > 0) spread()
     },
     get limit() {
       return quieted ? 0 : limit

@@ -113,7 +113,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     const places = jobsAtOnce - guests
     worker.concurrency = Math.max(1, places)
     if (!launched || quieted || retired) return false
-    if (places < 1 && guests > 0) void worker.pause(true)
+    if (places < 1) void worker.pause(true)
     else if (worker.isPaused()) return resume()
     return false
   }

@@ -1,6 +1,7 @@
 import type { Clock, Log } from '@inferq/runtime'
 import type { Fetcher, GuestPlace } from './fetcher.ts'
 import type { Handover, HandoverOffer } from './handover.ts'
+import { createRoomSignal } from './room-signal.ts'
 
 export interface GuestsOptions {
   readonly handover: Pick<Handover, 'claim' | 'spillMs'>
@@ -38,8 +39,7 @@ const waitingShare = 0.25
  */
 export function createGuests(options: GuestsOptions): Guests {
   const { handover, fetchers, limit, running, clock, log } = options
-  /** Called when there may be room. */
-  const waiting = new Set<() => void>()
+  const roomSignal = createRoomSignal(clock)
   /** Guests that have a place and do not run yet. */
   const arriving = new Set<string>()
   let kept = 0
@@ -55,13 +55,7 @@ export function createGuests(options: GuestsOptions): Guests {
 
   const enterInTime = async (bullId: string): Promise<boolean> => {
     if (enter(bullId)) return true
-    const over = new AbortController()
-    const room = Promise.withResolvers<void>()
-    waiting.add(room.resolve)
-    const late = clock.sleep(handover.spillMs, over.signal).catch((): void => {})
-    await Promise.race([room.promise, late])
-    over.abort()
-    waiting.delete(room.resolve)
+    await roomSignal.wait(handover.spillMs)
     return enter(bullId)
   }
 
@@ -106,7 +100,8 @@ export function createGuests(options: GuestsOptions): Guests {
   return {
     async take(offer, taken) {
       const fetcher = roomiest()
-      if (limit() < 1 || fetcher === undefined || waiting.size >= Math.max(1, limit() * waitingShare)) return false
+      if (limit() < 1 || fetcher === undefined || roomSignal.waiting >= Math.max(1, limit() * waitingShare))
+        return false
       kept++
       const place = fetcher.keepPlace()
       let arrival: Awaited<ReturnType<typeof arrive>> = 'gone'
@@ -122,12 +117,7 @@ export function createGuests(options: GuestsOptions): Guests {
       return arrival !== 'no-room'
     },
     onBegun: (bullId) => void arriving.delete(bullId),
-    onRoom() {
-      const [first] = waiting
-      if (first === undefined) return
-      waiting.delete(first)
-      first()
-    },
+    onRoom: roomSignal.wake,
     isFull: () => kept > 0 && !hasRoom(),
   }
 }

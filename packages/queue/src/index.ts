@@ -1,6 +1,8 @@
 export { type CancelListenerOptions, createCancelListener } from './cancel-listener.ts'
 export { createJobConsumer, type JobConsumerOptions } from './create-job-consumer.ts'
 export { createCancelBroadcast, createJobQueue, type JobQueueOptions } from './create-job-queue.ts'
+export type { DirectStarts } from './direct/consumer-lane.ts'
+export { createStarts } from './direct/starts.ts'
 export { createHandover, type Handover, type HandoverOptions } from './handover.ts'
 export {
   type CancelBroadcast,

@@ -1,4 +1,4 @@
-import type { JobShare, JobSpec, JobType, Tier } from '@inferq/contracts'
+import type { JobShare, JobSpec, JobType, StartPlace, Tier } from '@inferq/contracts'
 import type { Service } from '@inferq/runtime'
 import { prefixSought } from './prefix.ts'
 
@@ -70,8 +70,16 @@ export interface QueueDepth {
 
 /** The producing side. All methods throw InferqError `service_unavailable` when Redis does not answer. */
 export interface JobQueue {
-  /** Adds under the id `<jobId>-<hop>`: a second add of a job that is still there does nothing. */
-  enqueue(reference: JobReference, delayMs?: number): Promise<void>
+  /**
+   * Adds under the id `<jobId>-<hop>`: a second add of a job that is still there does nothing. With `at`, where it stands in the
+   * class's virtual time already, its tenant is not charged for it again.
+   */
+  enqueue(reference: JobReference, delayMs?: number, at?: number): Promise<void>
+  /**
+   * As `enqueue`, but for an interactive job that is at its first candidate, and not opened yet: `open` opens it, and gives it
+   * to a worker with a free slot where there is one and nobody waits; false: there is none. Then it goes into the queue.
+   */
+  startOrEnqueue(reference: JobReference, open: (place: StartPlace) => Promise<boolean>): Promise<void>
   /** Place in line, 1 is next; null when it does not wait (any more). */
   position(reference: Pick<JobReference, 'jobId' | 'hop' | 'class'>): Promise<number | null>
   /** Takes a waiting job out. */
@@ -111,8 +119,11 @@ export interface ConsumeOptions {
   readonly lockMs: number
   /** How often the queue looks for lost jobs. */
   readonly stalledMs: number
-  /** `signal` is aborted when somebody else has the job (LostLockError), or with the reason given to `abort`. */
-  process(delivery: Delivery, signal: AbortSignal): Promise<ProcessResult>
+  /**
+   * `signal` is aborted when somebody else has the job (LostLockError), or with the reason given to `abort`.
+   * `started`: the job was started here without having waited in line; its first attempt has begun.
+   */
+  process(delivery: Delivery, signal: AbortSignal, started?: JobSpec): Promise<ProcessResult>
   /** The queue has given a job up after many redeliveries that failed: it has to be ended. */
   onAbandoned(reference: JobReference, reason: string): Promise<void>
 }

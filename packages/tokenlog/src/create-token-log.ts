@@ -5,6 +5,7 @@ import {
   type EndPayload,
   formatPosition,
   type JobRecord,
+  type JobSpec,
   type JobStatus,
   type LogEntry,
   type LogPosition,
@@ -103,6 +104,19 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
           attemptBase(losses),
         ],
       )
+    },
+
+    async start(spec, watcher, at) {
+      const { slots, leases, line, channels: starts, alive, head, isParticular } = at
+      const reply = await scripts.start(
+        [keys.job(spec.id), keys.log(spec.id), slots, leases, ...line],
+        [
+          ...[spec.id, JSON.stringify(spec), watcher],
+          ...[spec.startBy, spec.finishBy, spec.finishBy + expiryMarginMs, spec.createdAt],
+          ...[JSON.stringify(spec.candidates[0]?.class ?? ''), head, starts, alive, isParticular ? 1 : 0],
+        ],
+      )
+      return reply === 1
     },
 
     async begin(jobId, start): Promise<BeginResult> {
@@ -221,6 +235,12 @@ export function createTokenLog(options: TokenLogOptions): TokenLog {
     discard: (jobId) => discarder.add(keys.log(jobId)),
     close: () => discarder.close(),
   }
+}
+
+/** What `begin` would say at a worker of a job that `start` has started there. */
+export function startedHere(spec: JobSpec): Extract<BeginResult, { kind: 'begun' }> {
+  const record = { spec, status: 'queued', hop: 0, attempt: 0, tries: 0, cancelRequested: false, attempts: [] } as const
+  return { kind: 'begun', record, attempt: 1, shown: false }
 }
 
 function rangeStart(after: LogPosition | null): string {

@@ -1,4 +1,4 @@
-export { createTokenLog, type TokenLogOptions } from './create-token-log.ts'
+export { createTokenLog, startedHere, type TokenLogOptions } from './create-token-log.ts'
 export { createLogFollower, type LogFollowerOptions } from './log-follower.ts'
 export type {
   BeginResult,

@@ -9,6 +9,7 @@ export type Script = (keys: readonly string[], args: readonly Argument[]) => Pro
 
 const scripts = {
   open: { keys: 2, publishes: false },
+  start: { keys: 6, publishes: false },
   begin: { keys: 3, publishes: true },
   append: { keys: 2, publishes: true },
   release: { keys: 2, publishes: true },
@@ -38,6 +39,7 @@ export function loadScripts(redis: Redis): Scripts {
   }
   return {
     open: load('open', scripts.open),
+    start: load('start', scripts.start),
     begin: load('begin', scripts.begin),
     append: load('append', scripts.append),
     release: load('release', scripts.release),

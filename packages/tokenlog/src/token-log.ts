@@ -10,6 +10,7 @@ import type {
   ProgressPayload,
   RequeueMove,
   ServedPayload,
+  StartPlace,
   TerminalStatus,
 } from '@inferq/contracts'
 import type { Service } from '@inferq/runtime'
@@ -50,6 +51,11 @@ export interface TokenLog {
    * log begins with a reset: whoever has read one of those reads on here.
    */
   open(spec: JobSpec, watcher?: string, losses?: number): Promise<void>
+  /**
+   * Creates the record of an interactive job, and starts its first attempt at a worker in the same step, where one offers a slot
+   * and nobody waits in line; the worker goes on with `startedHere`. False: it is queued. As idempotent as `open`.
+   */
+  start(spec: JobSpec, watcher: string, at: StartPlace): Promise<boolean>
   begin(jobId: string, start: { hop: number; class: string; worker: string; maxTries: number }): Promise<BeginResult>
   /** A writer for the attempt that `begin` gave. */
   writer(jobId: string, attempt: number): LogWriter

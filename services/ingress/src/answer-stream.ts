@@ -17,7 +17,7 @@ import { Exchange, type ExchangeHandler, type ExchangeOutcome } from './exchange
 import { errorOfEnd } from './job-end.ts'
 import { noteEnd, type RequestFacts } from './request-facts.ts'
 import { heartbeatComment, SseWriter, sseHeaders } from './sse.ts'
-import { openAndEnqueue, toDetail } from './submit.ts'
+import { startOrEnqueue, toDetail } from './submit.ts'
 
 /**
  * Runs an interactive job and streams its output as it comes. Resolves when the answer is over.
@@ -83,14 +83,14 @@ class StreamAnswer implements ExchangeHandler, Beating {
   }
 
   async run(): Promise<void> {
-    const { clock, options, follower } = this.#core
+    const { clock, options } = this.#core
     this.#exchange.start()
     this.#cancelCommit = clock.after(options.commitAfterMs, () => {
       this.#isDue = true
       this.#commitWaiting()
     })
     if (!this.#joins) {
-      openAndEnqueue(this.#core, this.#spec, follower.watcher).then(
+      startOrEnqueue(this.#core, this.#spec).then(
         () => {
           this.#isQueued = true
           this.#commitWaiting()

@@ -7,7 +7,7 @@ import type { JoinPoint } from './earlier-job.ts'
 import { Exchange, type ExchangeOutcome } from './exchange.ts'
 import { resultOf } from './job-end.ts'
 import { noteEnd, type RequestFacts } from './request-facts.ts'
-import { openAndEnqueue, toDetail } from './submit.ts'
+import { startOrEnqueue, toDetail } from './submit.ts'
 
 export type WholeAnswer =
   | { readonly kind: 'answer'; readonly headers: Headers; readonly body: string }
@@ -30,7 +30,7 @@ export async function answerWhole(
   const exchange = new Exchange(core, spec, raw, { onEntries: () => true, onOutcome: settled.resolve }, join)
   exchange.start()
   if (join === undefined) {
-    openAndEnqueue(core, spec, core.follower.watcher).catch((thrown: unknown) => exchange.refuse(toDetail(thrown)))
+    startOrEnqueue(core, spec).catch((thrown: unknown) => exchange.refuse(toDetail(thrown)))
   }
   const outcome = await settled.promise
   switch (outcome.kind) {

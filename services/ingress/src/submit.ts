@@ -9,6 +9,22 @@ export function freshRecord(spec: JobSpec): JobRecord {
 }
 
 /**
+ * A job that somebody waits for on a connection, and nobody else: started at a worker with a free slot, in one round trip;
+ * else it goes into its queue, in a second one. Throws `service_unavailable`.
+ */
+export async function startOrEnqueue(core: IngressCore, spec: JobSpec): Promise<void> {
+  // One that others may join has to be found in its queue or at a worker, wherever this process stops.
+  if (spec.keepResult || spec.mode === 'async') return openAndEnqueue(core, spec, core.follower.watcher)
+  const reference = referenceTo(spec, 0)
+  await core.queue.startOrEnqueue(reference, async (place) => {
+    const isStarted = await core.tokenLog.start(spec, core.follower.watcher, place)
+    if (isStarted) core.queueRoom.dismiss(reference.class, spec.id)
+    else core.queueRoom.entered(reference.class, spec.id)
+    return isStarted
+  })
+}
+
+/**
  * Opens a job's record and log and puts it in its queue, in one round trip: both go out on one connection in this
  * order, so a worker that takes the job finds its record. Throws `service_unavailable`.
  */

@@ -1,6 +1,6 @@
 import type { RedisKeys } from '@inferq/contracts'
 import type { LiveConfig } from '@inferq/liveconfig'
-import { createJobConsumer, type JobConsumer } from '@inferq/queue'
+import { createJobConsumer, type DirectStarts, type JobConsumer, type JobQueue } from '@inferq/queue'
 import type { Clock, Redis } from '@inferq/runtime'
 import type { Shares } from '@inferq/shares'
 import type { InferqMetrics, Logger } from '@inferq/telemetry'
@@ -8,11 +8,12 @@ import type { Affinity } from './affinity/create-affinity.ts'
 import type { JobRunner } from './run-job.ts'
 import type { RunningWork } from './running-work.ts'
 
-export interface ClassConsumerOptions {
+export interface ClassConsumerOptions extends Pick<DirectStarts, 'workerId' | 'starts'> {
   readonly live: Pick<LiveConfig, 'current'>
   readonly redis: Redis
   readonly keys: RedisKeys
   readonly shares: Shares
+  readonly queue: Pick<JobQueue, 'enqueue'>
   readonly affinity: Pick<Affinity, 'handoverOf'>
   readonly jobs: JobRunner
   readonly work: Pick<RunningWork, 'track'>
@@ -25,7 +26,13 @@ export interface ClassConsumerOptions {
 export function createClassConsumer(
   options: ClassConsumerOptions,
 ): (modelClass: string, concurrency: number) => JobConsumer {
-  const { live, redis, keys, shares, affinity, jobs, work, clock, log, metrics } = options
+  const { live, redis, keys, shares, queue, affinity, jobs, work, clock, log, metrics } = options
+  const direct: DirectStarts = {
+    workerId: options.workerId,
+    starts: options.starts,
+    requeue: (delivery, delayMs) => queue.enqueue(delivery, delayMs, delivery.at),
+    recover: (jobId) => jobs.recover(jobId),
+  }
   return (name, concurrency) =>
     createJobConsumer({
       class: name,
@@ -39,7 +46,8 @@ export function createClassConsumer(
       clock,
       handover: affinity.handoverOf(name),
       onRecreated: () => metrics.consumerRecreations.with({ model_class: name }).inc(),
-      process: (reference, signal) => work.track(jobs.process(reference, signal)),
+      direct,
+      process: (...job) => work.track(jobs.process(...job)),
       onAbandoned: (reference, reason) => jobs.abandon(reference, reason),
     })
 }

@@ -1,8 +1,8 @@
-import type { JobRecord } from '@inferq/contracts'
+import { isTerminal, type JobRecord, type JobSpec } from '@inferq/contracts'
 import { type Delivery, type JobQueue, type JobReference, type ProcessResult, referenceTo } from '@inferq/queue'
 import type { Clock } from '@inferq/runtime'
 import type { Shares } from '@inferq/shares'
-import type { TokenLog } from '@inferq/tokenlog'
+import { startedHere, type TokenLog } from '@inferq/tokenlog'
 import type { AttemptRunner } from './run-attempt.ts'
 
 export interface JobRunnerOptions {
@@ -17,9 +17,11 @@ export interface JobRunnerOptions {
 
 export interface JobRunner {
   /** What the queue calls for each job it delivers. Rejects only for the unexpected, and is then delivered again. */
-  process(delivery: Delivery, signal: AbortSignal): Promise<ProcessResult>
+  process(delivery: Delivery, signal: AbortSignal, started?: JobSpec): Promise<ProcessResult>
   /** Ends a job that the queue has given up. */
   abandon(reference: JobReference, reason: string): Promise<void>
+  /** Puts a job into its queue that was started at a worker which was lost, unless it has ended. */
+  recover(jobId: string): Promise<void>
 }
 
 const done: ProcessResult = { kind: 'done' }
@@ -28,7 +30,7 @@ const done: ProcessResult = { kind: 'done' }
 export function createJobRunner(options: JobRunnerOptions): JobRunner {
   const { workerId, maxTries, tokenLog, queue, shares, clock, runAttempt } = options
 
-  /** The move to another queue was cut short between its two steps: do the second again, it changes nothing if done. */
+  /** Into the queue where it has to be: it changes nothing if it is there. */
   const forward = async ({ spec, hop }: JobRecord): Promise<void> => {
     if (spec.candidates[hop] !== undefined) await queue.enqueue(referenceTo(spec, hop))
   }
@@ -63,9 +65,10 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
   }
 
   return {
-    async process(delivery, signal) {
+    async process(delivery, signal, started) {
       const { jobId, hop, tier, at } = delivery
-      const begun = await tokenLog.begin(jobId, { hop, class: delivery.class, worker: workerId, maxTries: maxTries() })
+      const start = { hop, class: delivery.class, worker: workerId, maxTries: maxTries() }
+      const begun = started === undefined ? await tokenLog.begin(jobId, start) : startedHere(started)
       switch (begun.kind) {
         case 'begun':
           shares.started(delivery.class, tier, at)
@@ -82,6 +85,11 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         default:
           return begun satisfies never
       }
+    },
+
+    async recover(jobId) {
+      const record = await tokenLog.record(jobId)
+      if (record !== null && !isTerminal(record.status)) await forward(record)
     },
 
     async abandon({ jobId }, reason) {

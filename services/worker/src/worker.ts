@@ -1,7 +1,13 @@
 import type { RedisKeys } from '@inferq/contracts'
 import type { DeploymentHealth } from '@inferq/health'
 import type { LiveConfig } from '@inferq/liveconfig'
-import { createCancelListener, createWorkerRegistry, type JobQueue, type WorkerRegistration } from '@inferq/queue'
+import {
+  createCancelListener,
+  createStarts,
+  createWorkerRegistry,
+  type JobQueue,
+  type WorkerRegistration,
+} from '@inferq/queue'
 import { createRouter } from '@inferq/routing'
 import { type Clock, createService, type Deadline, type Redis, type Service } from '@inferq/runtime'
 import type { Shares } from '@inferq/shares'
@@ -108,9 +114,10 @@ export function createWorker(options: WorkerOptions): Worker {
   let forgetChanges: (() => void) | undefined
   let adopting: Promise<void> = Promise.resolve()
 
+  const starts = createStarts(options)
   const consumers = createConsumers({
     classes: options.classes,
-    create: createClassConsumer({ ...options, affinity, jobs, work }),
+    create: createClassConsumer({ ...options, starts, affinity, jobs, work }),
   })
 
   const sticky = createStickyModels({
@@ -177,6 +184,7 @@ export function createWorker(options: WorkerOptions): Worker {
       sticky.adopt(live.current())
       gate.adopt(live.current())
       await affinity.start()
+      await starts.start()
       await consumers.adopt(live.current())
       await sticky.start()
       await gate.service.start()
@@ -199,6 +207,7 @@ export function createWorker(options: WorkerOptions): Worker {
       consumers.abortAll(new DrainingError('the worker is stopping'))
       await work.idle(reserveMs / 2)
       await consumers.stop(deadline)
+      await starts.stop(deadline)
       await affinity.stop(deadline)
       await missedCancellations.stop(deadline)
       await deserted.service.stop(deadline)

@@ -33,6 +33,8 @@ export interface Bench {
   /** `redisUrl`: the way to Redis. Default: straight there. */
   startWorker(classes?: readonly string[], redisUrl?: string): Promise<ServiceGroup>
   cancel(jobId: string): Promise<void>
+  /** Routed as the configuration says; opened and queued by `submit` alone. */
+  spec(overrides?: Partial<JobSpec>): JobSpec
   submit(overrides?: Partial<JobSpec>): Promise<JobSpec>
   end(jobId: string): Promise<End>
   close(): Promise<void>
@@ -89,6 +91,18 @@ export async function createBench(config = yaml, server: TestRedis = createTestR
   const broadcast = createCancelBroadcast({ redis, keys: server.keys })
   const workers: ServiceGroup[] = []
   const lines: Record<string, unknown>[] = []
+  const createSpec = (overrides: Partial<JobSpec> = {}): JobSpec => {
+    const model = overrides.model ?? 'chat'
+    const operation = overrides.operation ?? 'chat'
+    const draft = createJobSpec({ model, operation, ...overrides })
+    const asked = { model, operation, body: draft.request, caller: { metadata: {} }, metadata: {}, headers: {} }
+    const chance = { now: Date.now(), random: Math.random }
+    const decision = createRouter(live.current()).route({ ...asked, ...chance }, quietDeployments)
+    if (decision.kind !== 'candidates') throw new Error(decision.error.message)
+    const { candidates, note, cascade } = decision
+    const route = { candidates, route: note, ...(cascade === undefined ? {} : { cascade }) }
+    return { ...draft, ...route, ...overrides }
+  }
   const log = createLogger({ service: 'worker', destination: { write: (line) => lines.push(JSON.parse(line)) } })
 
   return {
@@ -117,17 +131,9 @@ export async function createBench(config = yaml, server: TestRedis = createTestR
       await tokenLog.requestCancel(jobId)
       await broadcast.announce(jobId)
     },
-    async submit(overrides = {}) {
-      const model = overrides.model ?? 'chat'
-      const operation = overrides.operation ?? 'chat'
-      const draft = createJobSpec({ model, operation, ...overrides })
-      const asked = { model, operation, body: draft.request, caller: { metadata: {} }, metadata: {}, headers: {} }
-      const chance = { now: Date.now(), random: Math.random }
-      const decision = createRouter(live.current()).route({ ...asked, ...chance }, quietDeployments)
-      if (decision.kind !== 'candidates') throw new Error(decision.error.message)
-      const { candidates, note, cascade } = decision
-      const route = { candidates, route: note, ...(cascade === undefined ? {} : { cascade }) }
-      const spec = { ...draft, ...route, ...overrides }
+    spec: createSpec,
+    async submit(overrides) {
+      const spec = createSpec(overrides)
       await tokenLog.open(spec)
       await queue.enqueue(referenceTo(spec, 0))
       return spec
