@@ -20,6 +20,7 @@ const bodyKilobytes = [1, 32, 400]
 const cells: readonly Cell[] = [
   ...connectionCounts.map((connections) => createThroughputCell(connections, false)),
   ...connectionCounts.map((connections) => createThroughputCell(connections, true)),
+  createThroughputCell(mostConnections, false, true),
   createPinnedCell(createThroughputCell(mostConnections, false)),
   createPinnedCell(createThroughputCell(mostConnections, true)),
   createLatencyCell('latency-instant', models.instant, 'answers at once', 0),

@@ -11,15 +11,18 @@ interface ThroughputCell extends Cell {
   run(context: CellContext): Promise<ThroughputResult>
 }
 
-/** Closed loop against the instant model, every target in turn, some times over. */
-export function createThroughputCell(connections: number, stream: boolean): ThroughputCell {
-  const name = stream ? `stream-c${connections}` : `c${connections}`
+/**
+ * Closed loop against the instant model, every target in turn, some times over.
+ * @param isQueued against the one whose class has room for a few at once
+ */
+export function createThroughputCell(connections: number, stream: boolean, isQueued = false): ThroughputCell {
+  const name = `${stream ? 'stream-' : ''}c${connections}${isQueued ? '-queued' : ''}`
   return {
     name,
     seconds: ({ repeats, warmUpMs, durationMs }, targets) => (repeats * targets * (warmUpMs + durationMs)) / 1000,
     async run(context) {
       const { targets, extent } = context
-      const call = context.call(models.instant, stream)
+      const call = context.call(isQueued ? models.narrow : models.instant, stream)
       const runs: ThroughputRun[] = []
       for (let repeat = 0; repeat < extent.repeats; repeat += 1) {
         for (const target of alternated(targets, repeat)) {

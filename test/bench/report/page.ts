@@ -61,6 +61,8 @@ const notes: Readonly<Record<string, readonly string[]>> = {
       'piece; `stream-c32`: the same, streamed. The upstream answers at once. Medians of the repeats, the targets in ' +
       'alternating order. CPU: of all processes of the target together, databases included. `direct` is the ceiling of ' +
       'load generator and simulator.',
+    'inferq has room for 1,000 jobs at once in these cells, as its peers know no such limit: jobs are started at the worker ' +
+      'without having waited. `c128-queued`: it has room for 32, so three of four wait in line, and all go through the queue.',
     '`c128-pinned`: each target’s whole stack, databases and workers included, on one core; upstream and load generator ' +
       'on another. They have been started with all cores in view: LiteLLM with a worker for each.',
   ],

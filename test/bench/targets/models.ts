@@ -7,6 +7,8 @@ const tokens = 20
 export const models = {
   /** Answers at once. */
   instant: 'bench-instant',
+  /** As the instant one, in a class that has room for a quarter of 128 jobs: the others wait in line. */
+  narrow: 'bench-narrow',
   /** First token after 50 ms, the rest with it. */
   after50ms: 'bench-50ms',
   /** First token after 10 ms, then one every millisecond. */
@@ -28,6 +30,7 @@ export const slowStreamMs = 2_000
 
 export const modelScripts: Readonly<Record<string, ModelScript>> = {
   [models.instant]: { tokens },
+  [models.narrow]: { tokens },
   [models.after50ms]: { tokens, ttftMs: 50 },
   [models.stream]: { tokens, ttftMs: 10, interTokenMs: 1 },
   [models.slow]: { tokens: 40, ttftMs: 20, interTokenMs: 50 },
@@ -43,14 +46,18 @@ const workedClass = 'bench'
 /** Behind vLLM's adapter: the worker holds it back as far as the backend's load says. */
 const vllmClass = 'bench-vllm'
 const parkedClass = 'bench-parked'
+const narrowClass = 'bench-narrow'
 
 /** The classes a worker of the bench serves. */
-export const workedClasses: readonly string[] = [workedClass, vllmClass]
+export const workedClasses: readonly string[] = [workedClass, vllmClass, narrowClass]
 
-const classOf = (model: string): string =>
-  model === models.parked ? parkedClass : model === models.faulty ? vllmClass : workedClass
+const ownClasses: Readonly<Record<string, string>> = {
+  [models.parked]: parkedClass,
+  [models.faulty]: vllmClass,
+  [models.narrow]: narrowClass,
+}
 
-/** Jobs at once at the upstream: above what any cell asks for, as its peers know no such limit. */
+/** Jobs at once at the upstream: more than any cell asks for, as inferq's peers know no such limit. */
 const concurrency = 1_000
 
 /** inferq's configuration: the upstream behind its OpenAI adapter (vLLM's in the fault cell), defaults everywhere else. */
@@ -63,9 +70,13 @@ export function inferqConfig(upstreamUrl: string): object {
         api_base: `${upstreamUrl}/v1`,
         api_key: 'unused',
       },
-      model_info: { class: classOf(name) },
+      model_info: { class: ownClasses[name] ?? workedClass },
     })),
     // As many wait as there are readers.
-    classes: { [workedClass]: { concurrency }, [parkedClass]: { max_queue: 1_000_000 } },
+    classes: {
+      [workedClass]: { concurrency },
+      [narrowClass]: { concurrency: 32 },
+      [parkedClass]: { max_queue: 1_000_000 },
+    },
   }
 }
