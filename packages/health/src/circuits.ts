@@ -30,7 +30,8 @@ export interface Circuits {
   admit(id: string): Permission | Promise<Permission>
   /** A call let in by `admit` has succeeded, failed, or ended for reasons of ours. */
   succeeded(id: string, probe: string | undefined): void
-  failed(id: string, error: ErrorDetail, probe: string | undefined): void
+  /** `brokenSince`: it had begun to answer, and was under way since then (monotonic, ms). */
+  failed(id: string, error: ErrorDetail, probe: string | undefined, brokenSince: number | undefined): void
   abandoned(id: string, probe: string | undefined): void
   reset(id: string): Promise<void>
   /** Tells what waits to be told. Resolves also when Redis does not take it. */
@@ -62,6 +63,15 @@ export function createCircuits(options: CircuitsOptions): Circuits {
   const claiming = new Set<string>()
   /** The probe that this process has, by deployment. */
   const probes = new Map<string, { readonly token: string; readonly claimedAt: number }>()
+  /** When a deployment last failed here, until it has succeeded (monotonic, ms). */
+  const failedAt = new Map<string, number>()
+
+  /** What it adds to the consecutive ones. One event breaks off all answers that are under way: together they are one. */
+  const noteFailure = (id: string, brokenSince: number | undefined): 0 | 1 => {
+    const before = failedAt.get(id)
+    failedAt.set(id, clock.monotonic())
+    return brokenSince !== undefined && before !== undefined && brokenSince < before ? 0 : 1
+  }
 
   const outbox = createOutbox({
     tell: (id, tally) => scripts.tell(id, tally, config()),
@@ -186,6 +196,7 @@ export function createCircuits(options: CircuitsOptions): Circuits {
     },
     succeeded(id, probe) {
       if (!config().enabled && probe === undefined) return
+      if (failedAt.size > 0) failedAt.delete(id)
       if (probe !== undefined) applyLocally(id, { kind: 'probe-succeeded' })
       // Only a success that comes after known failures says that they are over: one told late might be older than they.
       const isTroubled = (board.get(id)?.failures ?? 0) > 0 || outbox.untold(id).streak > 0
@@ -196,16 +207,17 @@ export function createCircuits(options: CircuitsOptions): Circuits {
         ...endProbe(id, probe, 'succeeded'),
       })
     },
-    failed(id, error, probe) {
+    failed(id, error, probe, brokenSince) {
       if (!config().enabled && probe === undefined) return
       const judgement = judgeError(error)
       const reason = error.code
       switch (judgement.kind) {
         case 'failure': {
+          const streak = noteFailure(id, brokenSince)
           const untold = outbox.untold(id)
-          const consecutive = (untold.cleared ? 0 : (board.get(id)?.failures ?? 0)) + untold.streak + 1
+          const consecutive = (untold.cleared ? 0 : (board.get(id)?.failures ?? 0)) + untold.streak + streak
           applyLocally(id, { kind: 'failure', reason, consecutive, wasProbe: probe !== undefined })
-          const tally = { calls: 1, failures: 1, cleared: false, streak: 1, reason }
+          const tally = { calls: 1, failures: 1, cleared: false, streak, reason }
           outbox.add(id, { ...tally, ...endProbe(id, probe, 'failed') })
           return
         }

@@ -162,7 +162,7 @@ export function createDeploymentHealth(options: DeploymentHealthOptions): Deploy
     permission: Awaited<ReturnType<Circuits['admit']>>,
   ): ReturnType<DeploymentHealth['admit']> {
     if (permission.kind === 'open') return permission
-    return { kind: 'admitted', call: startCall({ circuits, traffic, time }, id, permission.probe) }
+    return { kind: 'admitted', call: startCall({ circuits, traffic, time, clock }, id, permission.probe) }
   }
 }
 

@@ -1,17 +1,26 @@
+import type { Clock } from '@inferq/runtime'
 import type { Circuits } from './circuits.ts'
 import type { CallReport } from './port.ts'
 import type { SharedTime } from './shared-time.ts'
 import type { Traffic } from './traffic.ts'
 
+interface CallKeeping {
+  readonly circuits: Circuits
+  readonly traffic: Traffic
+  readonly time: SharedTime
+  readonly clock: Pick<Clock, 'monotonic'>
+}
+
 /** Counts a call that was let in, and gives what its end is told to. `probe`: it decides about a half-open circuit. */
 export function startCall(
-  { circuits, traffic, time }: { readonly circuits: Circuits; readonly traffic: Traffic; readonly time: SharedTime },
+  { circuits, traffic, time, clock }: CallKeeping,
   id: string,
   probe: string | undefined,
 ): CallReport {
   let token = probe
   let hasLatency = false
   let hasEnded = false
+  const startedAt = clock.monotonic()
   const end = (): boolean => {
     if (hasEnded) return false
     hasEnded = true
@@ -39,7 +48,7 @@ export function startCall(
       circuits.succeeded(id, token)
     },
     failed(error) {
-      if (end()) circuits.failed(id, error, token)
+      if (end()) circuits.failed(id, error, token, hasLatency ? startedAt : undefined)
     },
     abandoned() {
       if (end()) circuits.abandoned(id, token)

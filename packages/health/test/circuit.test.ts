@@ -1,6 +1,7 @@
 import { type ErrorCode, errorTable } from '@inferq/contracts'
 import { until } from '@inferq/testkit'
 import { describe, expect, it } from 'vitest'
+import type { CallReport } from '../src/index.ts'
 import {
   call,
   cooldownEnds,
@@ -75,6 +76,35 @@ describe('a circuit', () => {
     ])
     expect(await a.render()).toContain(`inferq_circuit_transitions_total{deployment="${id}",to="open"} 1`)
     await until(async () => (await b.render()).includes(`inferq_deployment_circuit{deployment="${id}"} 2`))
+  })
+
+  it('counts answers that broke off together as one failure, and those begun later each for itself', async () => {
+    const installation = await createInstallation()
+    const a = await installation.join()
+    const breakOff = (report: CallReport): void => {
+      report.failed({ code: 'upstream_interrupted', message: 'It broke off.' })
+    }
+    const together = await Promise.all(Array.from({ length: 16 }, () => call(a, id)))
+    for (const report of together) report.responded(5)
+    for (const report of together) breakOff(report)
+    await until(async () => (await record(installation)).includes('"failures":1'))
+    expect(stateOf(a, id)).toBe('closed')
+    for (const failures of [2, 3]) {
+      const later = await call(a, id)
+      later.responded(5)
+      breakOff(later)
+      await until(async () => (await record(installation)).includes(`"failures":${failures}`))
+    }
+    expect(stateOf(a, id)).toBe('open')
+  })
+
+  it('counts every call that failed before it answered, however many were under way', async () => {
+    const { join } = await createInstallation()
+    const a = await join()
+    for (const report of await Promise.all([call(a, id), call(a, id), call(a, id)])) {
+      report.failed({ code: 'upstream_unreachable', message: 'It failed.' })
+    }
+    expect(stateOf(a, id)).toBe('open')
   })
 
   it('stays closed when a success of any process comes between the failures', async () => {
