@@ -80,6 +80,8 @@ export interface JobSpec {
   readonly share?: JobShare
   /** An interactive job lives for the connection that waits for it; an asynchronous one is a row in Postgres first. */
   readonly mode: 'interactive' | 'async'
+  /** A client waits for it on a connection: then it need not sit out a cooldown that nobody else can take it past. */
+  readonly isAwaited?: true
   /** Ask the upstream for a stream, and write tokens to the log as they come. */
   readonly stream: boolean
   /** Keep the result after the end (Postgres, for the retention time). */

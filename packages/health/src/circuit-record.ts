@@ -4,6 +4,8 @@ export interface CircuitRecord {
   readonly failures: number
   /** Present while it is not closed: open before it, half open after it (ms). */
   readonly retryAt?: number
+  /** With it: from then on a call that has nowhere else to go may probe (ms). */
+  readonly probeAt?: number
   /** An error code. */
   readonly reason?: string
   /** When the claim of the call that probes lapses (ms). */
@@ -76,11 +78,12 @@ function parseCircuit(json: string): CircuitRecord | undefined | null {
     return null
   }
   if (typeof value !== 'object' || value === null) return null
-  const { failures, retryAt, reason, probeUntil }: Record<string, unknown> = { ...value }
+  const { failures, retryAt, probeAt, reason, probeUntil }: Record<string, unknown> = { ...value }
   if (!isCount(failures)) return null
   return {
     failures,
     ...(isCount(retryAt) ? { retryAt } : {}),
+    ...(isCount(probeAt) ? { probeAt } : {}),
     ...(typeof reason === 'string' ? { reason } : {}),
     ...(isCount(probeUntil) ? { probeUntil } : {}),
   }

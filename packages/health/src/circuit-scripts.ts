@@ -3,6 +3,7 @@ import type { BreakerConfig } from '@inferq/config'
 import type { RedisKeys } from '@inferq/contracts'
 import { type Clock, defineScript, type Redis } from '@inferq/runtime'
 import { type CircuitsSnapshot, parseReply, parseSnapshot, type ScriptReply } from './circuit-record.ts'
+import { probePace } from './probe-pace.ts'
 import type { Tally } from './tally.ts'
 
 /** The scripts of one connection, typed. Every call rejects when Redis does not answer. */
@@ -10,7 +11,7 @@ export interface CircuitScripts {
   /** `opened`, `closed`, or empty. */
   tell(id: string, tally: Tally, rule: BreakerConfig): Promise<ScriptReply>
   /** `probe`, `renewed`, `taken`, `open`, `closed`. */
-  claim(id: string, token: string, lifetimeMs: number): Promise<ScriptReply>
+  claim(id: string, token: string, lifetimeMs: number, isAlone: boolean): Promise<ScriptReply>
   /** `closed`, or empty when it was. */
   reset(id: string): Promise<ScriptReply>
   read(): Promise<CircuitsSnapshot>
@@ -38,10 +39,12 @@ export function loadCircuitScripts(redis: Redis, keys: RedisKeys, clock: Pick<Cl
         ...[rule.minCalls, Math.round(rule.windowSeconds * 1_000)],
         ...[tally.calls, tally.failures, tally.cleared ? 1 : 0, tally.streak, tally.reason ?? ''],
         ...[waitMs, tally.wait?.reason ?? '', tally.probe?.token ?? '', tally.probe?.outcome ?? ''],
+        ...[probePace.firstMs, probePace.longestMs],
       )
       return parseReply(id, reply)
     },
-    claim: async (id, token, lifetimeMs) => parseReply(id, await claim(circuits, id, channel, token, lifetimeMs)),
+    claim: async (id, token, lifetimeMs, isAlone) =>
+      parseReply(id, await claim(circuits, id, channel, token, lifetimeMs, isAlone ? 1 : 0)),
     reset: async (id) => parseReply(id, await reset(circuits, keys.failures(id), id, channel)),
     read: async () => parseSnapshot(await read(circuits, keptMs)),
   }

@@ -27,7 +27,7 @@ export interface Circuits {
   circuit(id: string): Circuit
   /** Every one that is not closed. */
   notClosed(): ReadonlyMap<string, Circuit>
-  admit(id: string): Permission | Promise<Permission>
+  admit(id: string, isAlone: boolean): Permission | Promise<Permission>
   /** A call let in by `admit` has succeeded, failed, or ended for reasons of ours. */
   succeeded(id: string, probe: string | undefined): void
   /** `brokenSince`: it had begun to answer, and was under way since then (monotonic, ms). */
@@ -107,8 +107,9 @@ export function createCircuits(options: CircuitsOptions): Circuits {
     if (known !== undefined) return known
     const record = board.get(id)
     if (record?.retryAt === undefined) return { state: 'closed' }
-    const { retryAt, reason = '', probeUntil = 0 } = record
-    return { state: 'open', until: time.toLocal(retryAt), reason, isProbing: time.toLocal(probeUntil) > clock.now() }
+    const { retryAt, probeAt = retryAt, reason = '', probeUntil = 0 } = record
+    const isProbing = time.toLocal(probeUntil) > clock.now()
+    return { state: 'open', until: time.toLocal(retryAt), probeAt: time.toLocal(probeAt), reason, isProbing }
   }
 
   const applyLocally = (id: string, sign: LocalSign): void => {
@@ -120,24 +121,25 @@ export function createCircuits(options: CircuitsOptions): Circuits {
     if ((local.size === 0 && board.get(id) === undefined) || !config().enabled) return closedCircuit
     const current = underlying(id)
     if (current.state === 'closed') return closedCircuit
-    const { until, reason } = current
-    return clock.now() < until ? { state: 'open', until, reason } : { state: 'half_open', reason }
+    const { until, probeAt, reason } = current
+    return clock.now() < until ? { state: 'open', until, probeAt, reason } : { state: 'half_open', reason }
   }
 
-  const claimProbe = async (id: string, reason: string): Promise<Permission> => {
+  const claimProbe = async (id: string, reason: string, isAlone: boolean): Promise<Permission> => {
     const token = createId('probe')
     claiming.add(id)
     try {
       if (!local.has(id)) {
         const reply = await withDeadline(clock, { timeoutMs: claimTimeoutMs, what: 'claiming a probe' }, () =>
-          scripts.claim(id, token, probeLifetimeMs),
+          scripts.claim(id, token, probeLifetimeMs, isAlone),
         )
         board.apply(reply)
         if (reply.verdict === 'closed') return { kind: 'admitted', probe: undefined }
         if (reply.verdict !== 'probe') {
           // Redis's clock may be a moment behind what we take it for.
           const isTaken = reply.verdict === 'taken'
-          const openUntil = isTaken ? 0 : time.toLocal(reply.circuit?.retryAt ?? 0)
+          const { retryAt = 0, probeAt = retryAt } = reply.circuit ?? {}
+          const openUntil = isTaken ? 0 : time.toLocal(isAlone ? probeAt : retryAt)
           return {
             kind: 'open',
             until: Math.max(openUntil, clock.now() + (isTaken ? probeWaitMs : skewWaitMs)),
@@ -156,6 +158,13 @@ export function createCircuits(options: CircuitsOptions): Circuits {
     }
     probes.set(id, { token, claimedAt: clock.monotonic() })
     return { kind: 'admitted', probe: token }
+  }
+
+  const probe = (id: string, reason: string, isAlone: boolean): Permission | Promise<Permission> => {
+    const state = underlying(id)
+    const isProbing = claiming.has(id) || probes.has(id) || (state.state === 'open' && state.isProbing)
+    if (isProbing) return { kind: 'open', until: clock.now() + probeWaitMs, reason }
+    return claimProbe(id, reason, isAlone)
   }
 
   const endProbe = (id: string, token: string | undefined, outcome: ProbeOutcome): Pick<Tally, 'probe'> => {
@@ -177,19 +186,18 @@ export function createCircuits(options: CircuitsOptions): Circuits {
       const circuits = Array.from(ids, (id) => [id, circuit(id)] as const)
       return new Map(circuits.filter(([, { state }]) => state !== 'closed'))
     },
-    admit(id) {
+    admit(id, isAlone) {
       const current = circuit(id)
       switch (current.state) {
         case 'closed':
           return { kind: 'admitted', probe: undefined }
-        case 'open':
-          return { kind: 'open', until: current.until, reason: current.reason }
-        case 'half_open': {
-          const state = underlying(id)
-          const isProbing = claiming.has(id) || probes.has(id) || (state.state === 'open' && state.isProbing)
-          if (isProbing) return { kind: 'open', until: clock.now() + probeWaitMs, reason: current.reason }
-          return claimProbe(id, current.reason)
+        case 'open': {
+          const until = isAlone ? current.probeAt : current.until
+          if (clock.now() < until) return { kind: 'open', until, reason: current.reason }
+          return probe(id, current.reason, isAlone)
         }
+        case 'half_open':
+          return probe(id, current.reason, isAlone)
         default:
           return current satisfies never
       }
@@ -250,7 +258,7 @@ export function createCircuits(options: CircuitsOptions): Circuits {
             probes.delete(id)
             return
           }
-          const reply = await scripts.claim(id, token, probeLifetimeMs)
+          const reply = await scripts.claim(id, token, probeLifetimeMs, true)
           board.apply(reply)
           // It has ended meanwhile, or was taken for lost.
           if (reply.verdict !== 'renewed' && reply.verdict !== 'probe') forget(probes, id, token)

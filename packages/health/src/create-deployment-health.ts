@@ -150,8 +150,8 @@ export function createDeploymentHealth(options: DeploymentHealthOptions): Deploy
     stats: exchange.stats,
     circuits: circuits.notClosed,
     reset: circuits.reset,
-    admit(deploymentId) {
-      const permission = circuits.admit(deploymentId)
+    admit(deploymentId, isAlone = false) {
+      const permission = circuits.admit(deploymentId, isAlone)
       if (permission instanceof Promise) return permission.then((late) => toAdmission(deploymentId, late))
       return toAdmission(deploymentId, permission)
     },

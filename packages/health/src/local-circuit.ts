@@ -1,12 +1,20 @@
+import { probePace } from './probe-pace.ts'
+
 /**
  * A circuit as this process sees it by itself, laid over what Redis said: from a call's end until Redis has answered
  * with the truth, and for as long as Redis is away. Its rule is the simple half of scripts/tell.lua: consecutive failures,
- * a probe's end, a time to be left alone; no rate, and cooldowns that do not grow.
+ * a probe's end, a time to be left alone; no rate, and waits that do not grow.
  */
 export type LocalCircuit =
   | { readonly state: 'closed' }
-  /** Half open after `until` (ms since the epoch, by our clock). */
-  | { readonly state: 'open'; readonly until: number; readonly reason: string; readonly isProbing: boolean }
+  /** Half open after `until`, for a call that has nowhere else to go after `probeAt` (ms since the epoch, by our clock). */
+  | {
+      readonly state: 'open'
+      readonly until: number
+      readonly probeAt: number
+      readonly reason: string
+      readonly isProbing: boolean
+    }
 
 /** What the calls of this process have shown. */
 export type LocalSign =
@@ -27,11 +35,13 @@ export function nextLocalCircuit(
     case 'failure': {
       const opens = sign.wasProbe || (current.state === 'closed' && sign.consecutive >= Math.max(1, rule.allowedFails))
       if (!opens) return undefined
-      return { state: 'open', until: now + rule.cooldownSeconds * 1_000, reason: sign.reason, isProbing: false }
+      const cooldownMs = rule.cooldownSeconds * 1_000
+      const probeAt = now + Math.min(probePace.firstMs, cooldownMs)
+      return { state: 'open', until: now + cooldownMs, probeAt, reason: sign.reason, isProbing: false }
     }
     case 'wait':
       if (current.state === 'open' && current.until >= sign.until) return undefined
-      return { state: 'open', until: sign.until, reason: sign.reason, isProbing: false }
+      return { state: 'open', until: sign.until, probeAt: sign.until, reason: sign.reason, isProbing: false }
     case 'probe-succeeded':
       return { state: 'closed' }
     case 'probe-released':

@@ -10,9 +10,10 @@ export interface DeploymentHealth extends LiveDeployments, Service {
   /**
    * Before a call. `admitted`: go on, and tell `ended`. `open`: leave it alone until then (ms since the epoch; for a
    * half-open one whose probe is under way, a moment from now). The first to ask after a cooldown gets the probe.
-   * Synchronous for a closed circuit.
+   * Synchronous for a closed circuit. `isAlone`: nobody else may serve the request; then it may be the probe long before the
+   * cooldown is over, after a second, two, four … (`probeAt` of the circuit), and `open` says until when that is not yet so.
    */
-  admit(deploymentId: string): Admission | Promise<Admission>
+  admit(deploymentId: string, isAlone?: boolean): Admission | Promise<Admission>
   /** Every circuit that is not closed, by deployment. */
   circuits(): ReadonlyMap<string, Circuit>
   /** Closes a circuit by hand. */

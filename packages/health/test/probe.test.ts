@@ -1,6 +1,16 @@
 import { until } from '@inferq/testkit'
 import { describe, expect, it } from 'vitest'
-import { call, cooldownEnds, createInstallation, fail, type Member, stateOf, succeed } from './support.ts'
+import {
+  call,
+  cooldownEnds,
+  createInstallation,
+  fail,
+  type Installation,
+  type Member,
+  probeIsDue,
+  stateOf,
+  succeed,
+} from './support.ts'
 
 const id = 'chat/vllm/llama'
 const cooldownSeconds = 0.15
@@ -137,5 +147,95 @@ describe('a half-open circuit', () => {
     await fail(b, id)
     await until(async () => (await installation.redis.hget(installation.keys.circuits(), id))?.includes('"failures":1'))
     expect(stateOf(b, id)).toBe('closed')
+  })
+})
+
+describe('an open circuit that nobody else may stand in for', () => {
+  /** When all of them know that it is due, a probe is let through. */
+  async function untilProbe(installation: Installation, ...members: readonly Member[]): Promise<void> {
+    await probeIsDue(installation, id)
+    await until(() => members.every((member) => probeAt(member) <= Date.now()))
+  }
+
+  function probeAt({ health }: Member): number {
+    const circuit = health.circuit(id)
+    return circuit.state === 'open' ? circuit.probeAt : Number.POSITIVE_INFINITY
+  }
+
+  async function open(member: Member, ...others: readonly Member[]): Promise<void> {
+    for (let i = 0; i < 3; i++) await fail(member, id)
+    await allSee('open', member, ...others)
+    await until(() => member.events.some(({ fields }) => fields['to'] === 'open'))
+  }
+
+  it('lets one of fifty through long before its cooldown is over, and nobody who can go elsewhere', async () => {
+    const installation = await createInstallation()
+    const [a, b] = [await installation.join(), await installation.join()]
+    await open(a, b)
+    const early = await a.health.admit(id, true)
+    if (early.kind !== 'open') throw new Error('let in at once')
+    expect(early.until - Date.now()).toBeLessThan(5_000)
+    await untilProbe(installation, a, b)
+    const answers = await until(async () => {
+      const round = await Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 ? a : b).health.admit(id, true)))
+      return round.some(({ kind }) => kind === 'admitted') ? round : undefined
+    })
+    const admitted = answers.filter((answer) => answer.kind === 'admitted')
+    expect(admitted).toHaveLength(1)
+    for (const answer of answers) if (answer.kind === 'open') expect(answer.until - Date.now()).toBeLessThan(1_000)
+    for (const { health } of [a, b]) {
+      const elsewhere = await health.admit(id)
+      if (elsewhere.kind !== 'open') throw new Error('it could have gone elsewhere')
+      expect(elsewhere.until - Date.now()).toBeGreaterThan(10_000)
+    }
+    if (admitted[0]?.kind === 'admitted') admitted[0].call.responded(5)
+    await allSee('closed', a, b)
+  })
+
+  it('is probed half as often after each probe that failed, and stays shut to others for as long as before', async () => {
+    const installation = await createInstallation(undefined, { cooldownSeconds: 200 })
+    const [a, b] = [await installation.join(), await installation.join()]
+    await open(a, b)
+    const circuit = b.health.circuit(id)
+    if (circuit.state !== 'open') throw new Error('not open')
+    for (const seconds of [2, 4, 8, 15, 15]) {
+      await untilProbe(installation, a, b)
+      const probe = await until(async () => {
+        const admission = await b.health.admit(id, true)
+        return admission.kind === 'admitted' ? admission.call : undefined
+      })
+      probe.failed({ code: 'upstream_unreachable', message: 'It failed.' })
+      await until(async () => {
+        const text = (await installation.redis.hget(installation.keys.circuits(), id)) ?? ''
+        const { probeAt: due, at } = JSON.parse(text.slice(text.indexOf('{'))) as { probeAt: number; at: number }
+        return due - at === seconds * 1_000
+      })
+      await until(() => probeAt(a) > Date.now())
+      const after = a.health.circuit(id)
+      if (after.state !== 'open') throw new Error('not open')
+      expect(Math.abs(after.until - circuit.until)).toBeLessThan(1_000)
+    }
+  })
+
+  it('is left alone for as long as a Retry-After says', async () => {
+    const installation = await createInstallation()
+    const [a, b] = [await installation.join(), await installation.join()]
+    await fail(a, id, 'rate_limit_exceeded', 25)
+    await allSee('open', a, b)
+    const told = await b.health.admit(id, true)
+    if (told.kind !== 'open') throw new Error('let in')
+    expect(told.until - Date.now()).toBeGreaterThan(15_000)
+
+    // One that is open for longer, by failures: its probe was told to wait.
+    await a.health.reset(id)
+    await allSee('closed', a, b)
+    await open(a, b)
+    await untilProbe(installation, a, b)
+    const probe = await until(async () => {
+      const admission = await a.health.admit(id, true)
+      return admission.kind === 'admitted' ? admission.call : undefined
+    })
+    probe.failed({ code: 'upstream_overloaded', message: 'No room.', retryAfterSeconds: 20 })
+    await until(() => probeAt(b) - Date.now() > 15_000)
   })
 })

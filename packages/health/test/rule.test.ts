@@ -134,7 +134,7 @@ it('moves a circuit as the rule says, whatever happens in whatever order', async
         await tell({ wait: { until: Date.now() + one.seconds * 1_000, reason: 'rate_limit_exceeded' } })
         return
       case 'claim':
-        await scripts.claim(id, one.token, 60_000)
+        await scripts.claim(id, one.token, 60_000, false)
         return
       case 'cooldown-ends':
       case 'claim-lapses': {

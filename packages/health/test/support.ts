@@ -127,6 +127,12 @@ export function stateOf({ health }: Member, id: string): string {
   return health.circuit(id).state
 }
 
+/** Lets a call that has nowhere else to go probe at once. */
+export async function probeIsDue({ redis, keys }: Installation, id: string): Promise<void> {
+  const text = (await redis.hget(keys.circuits(), id)) ?? ''
+  await redis.hset(keys.circuits(), id, text.replace(/"probeAt":\d+/, `"probeAt":${Date.now() - 1}`))
+}
+
 /** Lets the deployment's cooldown end at once. */
 export async function cooldownEnds({ redis, keys }: Installation, id: string): Promise<void> {
   const text = (await redis.hget(keys.circuits(), id)) ?? ''

@@ -63,8 +63,14 @@ const othersMayServe: ReadonlySet<ErrorCode> = new Set([
  */
 const patienceMs = 2000
 
-/** Who waits on a connection hears of a longer `Retry-After` instead of sitting it out. */
-const interactivePatienceMs = 10_000
+/** Who waits on a connection hears of a longer `Retry-After`, or a longer wait for a probe, instead of sitting it out. */
+export const interactivePatienceMs = 10_000
+
+/** Probes that fail, or take long: for so long since its first failure an interactive job waits for one after the other. */
+const waitForProbesMs = 60_000
+
+/** Who has waited for a probe under way comes back soon after its end, however often it has looked. */
+const jitterOfProbes = 3
 
 /** However many deployments there are: then a job waits before it is put back once more. */
 const requeuesAtOnce = 8
@@ -119,12 +125,18 @@ function tooLong({ failingForMs = 0 }: FailureFacts, delayMs: number, next: numb
   return next !== null && failingForMs + delayMs > patienceMs
 }
 
-/** Nowhere else to go: an asynchronous job waits for the circuit, an interactive one only if that is a moment. */
+/** Nowhere else to go: an asynchronous job waits for the circuit, an interactive one for a while, however often it looks. */
 function waitForProbe(facts: FailureFacts): FailureDecision {
-  const delayMs = mayRequeue(facts) ? waitMs(facts, (facts.requeues ?? 0) + 1) : null
-  if (delayMs === null) return { move: 'fail' }
-  if (facts.interactive === true && (facts.failingForMs ?? 0) + delayMs > patienceMs) return { move: 'fail' }
-  return { move: 'requeue', delayMs }
+  const { error, interactive, failingForMs = 0, requeues = 0 } = facts
+  const looks = requeues + 1
+  if (interactive !== true) {
+    const delayMs = mayRequeue(facts) ? waitMs(facts, looks) : null
+    return delayMs === null ? { move: 'fail' } : { move: 'requeue', delayMs }
+  }
+  const askedMs = (error.retryAfterSeconds ?? 0) * 1000
+  const delayMs = waitMs(facts, Math.min(looks, jitterOfProbes))
+  const isFar = askedMs > interactivePatienceMs || failingForMs + askedMs > waitForProbesMs
+  return delayMs === null || isFar ? { move: 'fail' } : { move: 'requeue', delayMs }
 }
 
 /**

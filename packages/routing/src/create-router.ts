@@ -1,5 +1,6 @@
 import type { Deployment, Strategy } from '@inferq/config'
 import type { Candidate, ErrorDetail, RouteNote } from '@inferq/contracts'
+import { interactivePatienceMs } from './after-failure.ts'
 import { assemble } from './assemble.ts'
 import { availabilityOf } from './availability.ts'
 import { expectedTokens, nominalCostNanoUsd } from './estimate-cost.ts'
@@ -69,7 +70,9 @@ export const createRouter: CreateRouter = (config) => {
       choice?.cascade !== undefined && model !== last && models.includes(model)
     const { candidates, firstLeftOut, openUntil } = assemble(linksOf(models, chains), situation, isVerified)
     if (candidates.length === 0) return refused(firstLeftOut ?? unknownError(request.model, needsFacts))
-    if (options.refuseOpen === true && openUntil < Number.POSITIVE_INFINITY) {
+    // It waits in the queue for a probe that is near.
+    const isNear = openUntil === Number.POSITIVE_INFINITY || openUntil - request.now <= interactivePatienceMs
+    if (options.refuseOpen === true && !isNear) {
       return refused(openError(first.name, openUntil, request.now))
     }
     if (recorder !== undefined) recordChosen(candidates[0], situation, recorder)

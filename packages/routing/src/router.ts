@@ -73,7 +73,7 @@ export interface RouteTrace {
 
 /** The rules of one configuration, compiled once. Pure: everything that changes is handed in. */
 export interface Router {
-  /** `refuseOpen`: refuse at once when no deployment that may serve has its circuit closed or half open. */
+  /** `refuseOpen`: refuse at once when all circuits are open, and none of them will let a probe through for ten seconds. */
   route(request: RouteRequest, live: LiveDeployments, options?: { readonly refuseOpen?: boolean }): RouteDecision
   /** The same decision, by the same code, and how it came about. */
   explain(

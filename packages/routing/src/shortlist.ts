@@ -40,7 +40,7 @@ export function shortlist(model: NamedModel, situation: Situation): Shortlist {
     const callable = members.filter((member) => {
       const availability = availabilityOf(member, situation.live, situation.request.now)
       situation.recorder?.available(member, availability)
-      if (availability.kind === 'open') openUntil = Math.min(openUntil, availability.until)
+      if (availability.kind === 'open') openUntil = Math.min(openUntil, availability.probeAt)
       else isOpen = false
       return availability.kind === 'available'
     })

@@ -161,15 +161,24 @@ describe('after a failure', () => {
   })
 
   it('leaves an open circuit at once, or waits for it where nobody else does', () => {
-    const open = (changes: Partial<FailureFacts>) =>
+    const open = (changes: Parameters<typeof facts>[0]) =>
       decideAfterFailure(facts({ code: 'circuit_open', retryAfterSeconds: 20, ...changes }))
     expect(open({ candidates: two })).toEqual({ move: 'fallback', hop: 1 })
     expect(open({})).toEqual({ move: 'requeue', delayMs: 20_125 })
     expect(open({ interactive: true })).toEqual({ move: 'fail' })
-    expect(decideAfterFailure(facts({ code: 'circuit_open', retryAfterSeconds: 0.5, interactive: true }))).toEqual({
-      move: 'requeue',
-      delayMs: 625,
-    })
+    expect(open({ interactive: true, retryAfterSeconds: 8 })).toEqual({ move: 'requeue', delayMs: 8_125 })
+  })
+
+  it('waits for one probe after the other for a minute, however often it looks, when somebody waits', () => {
+    const looking = (failingForMs: number) =>
+      decideAfterFailure(
+        facts({
+          ...{ code: 'circuit_open', retryAfterSeconds: 0.5, interactive: true },
+          ...{ requeues: 50, maxRequeues: 6, failingForMs },
+        }),
+      )
+    expect(looking(10_000)).toEqual({ move: 'requeue', delayMs: 1_000 })
+    expect(looking(59_900)).toEqual({ move: 'fail' })
   })
 
   it('never waits until the deadline or past it, nor less than nothing', () => {

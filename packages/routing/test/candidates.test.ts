@@ -142,12 +142,14 @@ describe('open circuits', () => {
   })
 
   it('refuse only when all of them are open, with the time until the first is tried again', () => {
-    const circuits = { a: open(20), b: open(10), c: open(40) }
+    const circuits = { a: open(20), b: open(60, 11), c: open(40) }
     const refuseOpen = { refuseOpen: true }
     expect(errorIn(router.route(chat('m'), live(circuits), refuseOpen))).toMatchObject({
       code: 'circuit_open',
-      retryAfterSeconds: 10,
+      retryAfterSeconds: 11,
     })
+    // A probe that is near is waited for in the queue.
+    expect(router.route(chat('m'), live({ ...circuits, c: open(40, 10) }), refuseOpen).kind).toBe('candidates')
     expect(router.route(chat('m'), live(circuits)).kind).toBe('candidates')
     expect(router.route(chat('m'), live({ a: open(), b: open() }), refuseOpen).kind).toBe('candidates')
   })

@@ -171,7 +171,7 @@ interface Terms {
   readonly retryOf?: string
   readonly webhook?: JobWebhook
   readonly keepLogMs?: number
-  /** Somebody waits on a connection, though the job is asynchronous. */
+  /** Somebody waits on a connection. Default: for an interactive job. */
   readonly isAwaited?: boolean
   readonly paramPrefix: string
 }
@@ -180,15 +180,15 @@ function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpe
   core.outcomeRoom.check()
   const { operation, request, identity, requestId, facts, headers } = acceptance
   const { tenant = tenantOf(identity, headers) } = acceptance
-  const { paramPrefix, isAwaited = false, ...rest } = terms
+  const { paramPrefix, isAwaited = terms.mode === 'interactive', ...rest } = terms
   const now = core.clock.now()
   const model = modelOf(core, request, `${paramPrefix}model`)
   facts.model = model
   const fault = requestFault(operation, request, { mayStream: terms.mode === 'async', prefix: paramPrefix })
   if (fault !== undefined) throw new InferqError(fault)
   const asked = routeRequestOf({ ...acceptance, model, metadata: terms.metadata, now })
-  // Who waits on a connection is better told at once that nothing may be called; an asynchronous job can wait for it.
-  const decision = core.router().route(asked, core.health, { refuseOpen: isAwaited || terms.mode === 'interactive' })
+  // Who waits on a connection is better told at once that nothing will be called soon; an asynchronous job can wait for it.
+  const decision = core.router().route(asked, core.health, { refuseOpen: isAwaited })
   if (decision.kind === 'refused') throw refusal(decision.error, paramPrefix)
   const { candidates, note, cascade, expectedTokens } = decision
   const id = acceptance.jobId ?? createId('job')
@@ -196,6 +196,7 @@ function accept(core: IngressCore, acceptance: Acceptance, terms: Terms): JobSpe
   core.queueRoom.admit(candidates[0]?.class ?? '', id)
   const spec = buildSpec({
     ...rest,
+    isAwaited,
     id,
     operation,
     request,

@@ -25,6 +25,7 @@ export interface SpecInput {
   readonly share: JobShare
   readonly tier: Tier
   readonly mode: JobSpec['mode']
+  readonly isAwaited?: boolean
   readonly keepResult: boolean
   readonly now: number
   readonly startWithinMs: number
@@ -59,6 +60,7 @@ export function buildSpec(input: SpecInput): JobSpec {
     tier: input.tier,
     share: input.share,
     mode,
+    ...(input.isAwaited === true ? { isAwaited: true } : {}),
     stream: streams(input),
     keepResult: input.keepResult,
     createdAt: now,

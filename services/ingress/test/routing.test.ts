@@ -1,4 +1,4 @@
-import type { JobView } from '@inferq/contracts'
+import type { ErrorDetail, JobView } from '@inferq/contracts'
 import { until } from '@inferq/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Bench, createBench, otherKey } from './support/bench.ts'
@@ -33,9 +33,12 @@ const explain = async (json: object, headers: Record<string, string> = {}) =>
   (await (await call(`${bench.url}/v1/route/explain`, { json, headers })).json()) as Record<string, unknown>
 
 /** One failure opens a circuit here. */
-async function breakDown(id: string): Promise<void> {
+const broken: ErrorDetail = { code: 'upstream_error', message: 'broken' }
+const leftAlone: ErrorDetail = { code: 'rate_limit_exceeded', message: 'later', retryAfterSeconds: 30 }
+
+async function breakDown(id: string, error = broken): Promise<void> {
   const admission = await bench.health.admit(id)
-  if (admission.kind === 'admitted') admission.call.failed({ code: 'upstream_error', message: 'broken' })
+  if (admission.kind === 'admitted') admission.call.failed(error)
   await until(() => bench.health.circuit(id).state === 'open')
 }
 
@@ -92,16 +95,24 @@ describe('an open circuit', () => {
     chat({ model: 'large' }).catch(() => {})
     expect((await bench.nextExchange()).candidates[0]?.model).toBe('small')
 
-    await breakDown('experiment/openai/experiment')
+    await breakDown('experiment/openai/experiment', leftAlone)
     const response = await chat({ model: 'experiment' })
     expect(response.status).toBe(503)
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(20)
     expect(await response.json()).toMatchObject({ error: { code: 'circuit_open', type: 'server_error' } })
   })
 
+  it('that will let a probe through soon is waited for in the queue, where nothing else can serve', async () => {
+    await breakDown('experiment/openai/experiment')
+    chat({ model: 'experiment' }).catch(() => {})
+    const { candidates, isAwaited } = await bench.nextExchange()
+    expect(candidates[0]?.model).toBe('experiment')
+    expect(isAwaited).toBe(true)
+  })
+
   it('opens for every ingress', async () => {
     const other = await bench.anotherIngress()
-    await breakDown('experiment/openai/experiment')
+    await breakDown('experiment/openai/experiment', leftAlone)
     const json = { model: 'experiment', messages }
     // A request that came before the news would wait for a worker.
     await until(async () => {

@@ -1,7 +1,7 @@
 import type { Deployment } from '@inferq/config'
 import type { ErrorDetail, JobRecord } from '@inferq/contracts'
 import type { Admission, CallReport, DeploymentHealth } from '@inferq/health'
-import { attemptsAt, type Router } from '@inferq/routing'
+import { attemptsAt, nextCandidate, type Router } from '@inferq/routing'
 
 /** Which of a candidate's deployments gets the call. */
 export type PickedDeployment =
@@ -31,14 +31,15 @@ export async function pickDeployment(
   hop: number,
   { router, health, now, random }: PickContext,
 ): Promise<PickedDeployment> {
-  const candidate = record.spec.candidates[hop]
+  const { spec } = record
+  const candidate = spec.candidates[hop]
   const configured = candidate === undefined ? [] : router.deploymentsOf(candidate)
   if (candidate === undefined || configured.length === 0) {
-    const message = `No deployment of the model '${candidate?.model ?? record.spec.model}' is configured here.`
+    const message = `No deployment of the model '${candidate?.model ?? spec.model}' is configured here.`
     return { kind: 'none', error: { code: 'no_deployment', message } }
   }
   const { failed } = attemptsAt(record.attempts, hop, now)
-  const order = router.order(candidate, record.spec.route?.strategy, health, { random, now }, failed)
+  const order = router.order(candidate, spec.route?.strategy, health, { random, now }, failed)
   let reopensAt = Number.POSITIVE_INFINITY
   for (const [place, deployment] of order.entries()) {
     const asked = health.admit(deployment.id)
@@ -49,11 +50,26 @@ export async function pickDeployment(
     }
     reopensAt = Math.min(reopensAt, admission.until)
   }
-  for (const { id } of configured) {
-    const circuit = health.circuit(id)
-    if (circuit.state === 'open') reopensAt = Math.min(reopensAt, circuit.until)
+  const isAlone =
+    order.length === 0 && spec.isAwaited === true && !mayServeLater(record, hop, { router, health, now, random })
+  for (const deployment of configured) {
+    const circuit = health.circuit(deployment.id)
+    if (circuit.state !== 'open') continue
+    const admission = isAlone ? await health.admit(deployment.id, true) : undefined
+    if (admission?.kind === 'admitted') return { kind: 'picked', deployment, call: admission.call, others: 0 }
+    reopensAt = Math.min(reopensAt, (admission ?? circuit).until)
   }
   const waitMs = Number.isFinite(reopensAt) ? Math.max(0, reopensAt - now) : shortWaitMs
   const message = `No deployment of the model '${candidate.model}' may be called now.`
   return { kind: 'none', error: { code: 'circuit_open', message, retryAfterSeconds: waitMs / 1000 } }
+}
+
+/** Whether a candidate that the job may still go on to has a deployment that may be called now. */
+function mayServeLater({ spec }: JobRecord, hop: number, { router, health, now, random }: PickContext): boolean {
+  for (let next: number | null = hop; next !== null; ) {
+    next = nextCandidate(spec.candidates, next, { code: 'circuit_open' })
+    const candidate = next === null ? undefined : spec.candidates[next]
+    if (candidate !== undefined && router.order(candidate, undefined, health, { random, now }).length > 0) return true
+  }
+  return false
 }

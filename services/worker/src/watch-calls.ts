@@ -22,8 +22,8 @@ export function watchCalls(
   }
   return {
     ...health,
-    admit(id) {
-      const admission = health.admit(id)
+    admit(id, isAlone) {
+      const admission = health.admit(id, isAlone)
       return admission instanceof Promise ? admission.then((one) => watched(id, one)) : watched(id, admission)
     },
   }

@@ -115,10 +115,12 @@ describe('an open circuit', () => {
 
   it('is closed by a background check when the upstream is back', async () => {
     bench = await createBench((url) =>
-      configOf(model('flaky', url)).replace(
-        'router_settings: {allowed_fails: 2, cooldown_time: 60',
-        'general_settings: {background_health_checks: true, health_check_interval: 1}\nrouter_settings: {allowed_fails: 1, cooldown_time: 1',
-      ),
+      configOf(model('flaky', url))
+        .replace(
+          'router_settings: {allowed_fails: 2, cooldown_time: 60',
+          'general_settings: {background_health_checks: true, health_check_interval: 1}\nrouter_settings: {allowed_fails: 1, cooldown_time: 1',
+        )
+        .replace('num_retries: 2', 'num_retries: 0'),
     )
     bench.simulator.script('flaky', { fault: { status: 500 } })
     await bench.startWorker()

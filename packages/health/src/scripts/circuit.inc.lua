@@ -6,7 +6,9 @@
 -- and, only while it is not closed:
 --   retryAt      open before it, half open after it (ms)
 --   reason       an error code
+--   probeAt      from then on a call that has nowhere else to go may probe (ms), at the latest from retryAt on
 --   openings     openings by failures since it was closed
+--   failedProbes since it was closed
 --   probe        token of the call that probes, and probeUntil (ms), when its claim lapses
 -- The empty field counts the versions.
 

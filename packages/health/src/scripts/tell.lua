@@ -7,6 +7,7 @@
 --   failures, ARGV[11] consecutive failures since, ARGV[12] code of the last failure,
 --   ARGV[13] leave it alone for this long (ms; 0: not said), ARGV[14] by which code,
 --   ARGV[15] token of the probe that ended (empty: none), ARGV[16] succeeded, failed or released
+-- the pace of probes of those with nowhere else to go: ARGV[17] after the opening, ARGV[18] at most (ms)
 -- Returns { 'opened' | 'closed' | '', version, now, JSON }.
 local id, channel = ARGV[1], ARGV[2]
 local calls, failures, streak = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
@@ -16,15 +17,21 @@ local circuit, text = load(KEYS[1], id)
 local verdict = ''
 local changed = false
 
-local function open(forMs, reason)
+local function open(forMs, probeInMs, reason)
   if not circuit.retryAt or circuit.retryAt <= now then
     verdict = 'opened'
   end
   circuit.retryAt = now + forMs
+  circuit.probeAt = now + math.min(probeInMs, forMs)
   circuit.reason = reason
   circuit.probe = nil
   circuit.probeUntil = nil
   changed = true
+end
+
+local function nextProbeMs()
+  local doubled = tonumber(ARGV[17]) * 2 ^ math.min(circuit.failedProbes or 0, 20)
+  return math.min(doubled, tonumber(ARGV[18]))
 end
 
 -- Each opening after a failed probe lasts twice as long as the one before: up to ten cooldowns, but no longer than
@@ -33,7 +40,18 @@ local function openByFailures()
   local cooldownMs = tonumber(ARGV[4])
   circuit.openings = (circuit.openings or 0) + 1
   local grown = math.min(cooldownMs * 2 ^ math.min(circuit.openings - 1, 10), cooldownMs * 10)
-  open(math.min(grown, math.max(cooldownMs, 300000)), ARGV[12])
+  open(math.min(grown, math.max(cooldownMs, 300000)), nextProbeMs(), ARGV[12])
+end
+
+-- A probe before its cooldown was over leaves that as it is: only those with nowhere else to go try again.
+local function probeFailed()
+  circuit.failedProbes = (circuit.failedProbes or 0) + 1
+  if circuit.retryAt <= now then
+    openByFailures()
+  else
+    open(circuit.retryAt - now, nextProbeMs(), ARGV[12])
+    verdict = 'opened'
+  end
 end
 
 -- Calls within the window, and failures among them; drops what is older.
@@ -76,7 +94,7 @@ if ARGV[15] ~= '' and circuit.probe == ARGV[15] then
     verdict = 'closed'
     changed = true
   elseif ARGV[16] == 'failed' then
-    openByFailures()
+    probeFailed()
   else
     circuit.probe = nil
     circuit.probeUntil = nil
@@ -102,7 +120,10 @@ end
 
 -- 3. A deployment that says for how long it is to be left alone is.
 if waitMs > 0 and (circuit.retryAt or 0) < now + waitMs then
-  open(waitMs, ARGV[14])
+  open(waitMs, waitMs, ARGV[14])
+elseif waitMs > 0 and (circuit.probeAt or circuit.retryAt) < now + waitMs then
+  circuit.probeAt = now + waitMs
+  changed = true
 end
 
 if not changed then
