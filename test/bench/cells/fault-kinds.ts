@@ -12,6 +12,7 @@ export interface Fault {
 }
 
 const stallMs = 2_000
+const refusalMs = 2_000
 const cutCalls = 4
 /** Half of the answer. */
 const cutAfterTokens = 20
@@ -26,7 +27,7 @@ export function createFaults(target: Target, simulator: UpstreamSimulator): Faul
       await restart()
     },
   }))
-  return [...kills, createStall(simulator), createCut(simulator)]
+  return [...kills, createStall(simulator), createRefusal(simulator), createCut(simulator)]
 }
 
 /** The upstream stops for two seconds, all its streams with it. */
@@ -40,6 +41,22 @@ function createStall({ pid }: UpstreamSimulator): Fault {
         await sleep(stallMs)
       } finally {
         process.kill(pid, 'SIGCONT')
+      }
+    },
+  }
+}
+
+/** The upstream answers every new call with an error for two seconds, as one does that is started again behind a proxy. */
+function createRefusal(simulator: UpstreamSimulator): Fault {
+  return {
+    name: 'upstream answers 500 for 2 s',
+    restarts: false,
+    async inject() {
+      await patchModel(simulator, models.faulty, { fault: { status: 500 } })
+      try {
+        await sleep(refusalMs)
+      } finally {
+        await patchModel(simulator, models.faulty, { fault: null })
       }
     },
   }

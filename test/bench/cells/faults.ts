@@ -21,7 +21,7 @@ const settleTimeoutMs = 30_000
 export function createFaultsCell(name: string): Cell {
   return {
     name,
-    seconds: (extent, targets) => (3 * targets + 6) * (extent.faultLoadMs / 1000 + aroundSeconds),
+    seconds: (extent, targets) => (4 * targets + 6) * (extent.faultLoadMs / 1000 + aroundSeconds),
     async run(context) {
       const runs: FaultRun[] = []
       for (const target of context.targets) {
