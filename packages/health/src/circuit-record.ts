@@ -6,6 +6,8 @@ export interface CircuitRecord {
   readonly retryAt?: number
   /** With it: from then on a call that has nowhere else to go may probe (ms). */
   readonly probeAt?: number
+  /** Since it was closed. */
+  readonly failedProbes?: number
   /** An error code. */
   readonly reason?: string
   /** When the claim of the call that probes lapses (ms). */
@@ -78,12 +80,13 @@ function parseCircuit(json: string): CircuitRecord | undefined | null {
     return null
   }
   if (typeof value !== 'object' || value === null) return null
-  const { failures, retryAt, probeAt, reason, probeUntil }: Record<string, unknown> = { ...value }
+  const { failures, retryAt, probeAt, failedProbes, reason, probeUntil }: Record<string, unknown> = { ...value }
   if (!isCount(failures)) return null
   return {
     failures,
     ...(isCount(retryAt) ? { retryAt } : {}),
     ...(isCount(probeAt) ? { probeAt } : {}),
+    ...(isCount(failedProbes) ? { failedProbes } : {}),
     ...(typeof reason === 'string' ? { reason } : {}),
     ...(isCount(probeUntil) ? { probeUntil } : {}),
   }

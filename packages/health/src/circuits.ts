@@ -107,9 +107,11 @@ export function createCircuits(options: CircuitsOptions): Circuits {
     if (known !== undefined) return known
     const record = board.get(id)
     if (record?.retryAt === undefined) return { state: 'closed' }
-    const { retryAt, probeAt = retryAt, reason = '', probeUntil = 0 } = record
-    const isProbing = time.toLocal(probeUntil) > clock.now()
-    return { state: 'open', until: time.toLocal(retryAt), probeAt: time.toLocal(probeAt), reason, isProbing }
+    const { retryAt, probeAt = retryAt, failedProbes = 0, reason = '', probeUntil = 0 } = record
+    return {
+      ...{ state: 'open', until: time.toLocal(retryAt), probeAt: time.toLocal(probeAt) },
+      ...{ failedProbes, reason, isProbing: time.toLocal(probeUntil) > clock.now() },
+    }
   }
 
   const applyLocally = (id: string, sign: LocalSign): void => {
@@ -121,8 +123,9 @@ export function createCircuits(options: CircuitsOptions): Circuits {
     if ((local.size === 0 && board.get(id) === undefined) || !config().enabled) return closedCircuit
     const current = underlying(id)
     if (current.state === 'closed') return closedCircuit
-    const { until, probeAt, reason } = current
-    return clock.now() < until ? { state: 'open', until, probeAt, reason } : { state: 'half_open', reason }
+    const { until, probeAt, failedProbes, reason } = current
+    if (clock.now() >= until) return { state: 'half_open', reason }
+    return { state: 'open', until, probeAt, failedProbes, reason }
   }
 
   const claimProbe = async (id: string, reason: string, isAlone: boolean): Promise<Permission> => {

@@ -3,7 +3,7 @@ import { probePace } from './probe-pace.ts'
 /**
  * A circuit as this process sees it by itself, laid over what Redis said: from a call's end until Redis has answered
  * with the truth, and for as long as Redis is away. Its rule is the simple half of scripts/tell.lua: consecutive failures,
- * a probe's end, a time to be left alone; no rate, and waits that do not grow.
+ * a probe's end, a time to be left alone; no rate, and cooldowns that do not grow.
  */
 export type LocalCircuit =
   | { readonly state: 'closed' }
@@ -12,6 +12,7 @@ export type LocalCircuit =
       readonly state: 'open'
       readonly until: number
       readonly probeAt: number
+      readonly failedProbes: number
       readonly reason: string
       readonly isProbing: boolean
     }
@@ -36,12 +37,19 @@ export function nextLocalCircuit(
       const opens = sign.wasProbe || (current.state === 'closed' && sign.consecutive >= Math.max(1, rule.allowedFails))
       if (!opens) return undefined
       const cooldownMs = rule.cooldownSeconds * 1_000
-      const probeAt = now + Math.min(probePace.firstMs, cooldownMs)
-      return { state: 'open', until: now + cooldownMs, probeAt, reason: sign.reason, isProbing: false }
+      const failedProbes = current.state === 'open' ? current.failedProbes + 1 : 0
+      const probeInMs = Math.min(probePace.firstMs * 2 ** failedProbes, probePace.longestMs, cooldownMs)
+      return {
+        ...{ state: 'open', until: now + cooldownMs, probeAt: now + probeInMs },
+        ...{ failedProbes, reason: sign.reason, isProbing: false },
+      }
     }
     case 'wait':
       if (current.state === 'open' && current.until >= sign.until) return undefined
-      return { state: 'open', until: sign.until, probeAt: sign.until, reason: sign.reason, isProbing: false }
+      return {
+        ...{ state: 'open', until: sign.until, probeAt: sign.until },
+        ...{ failedProbes: current.state === 'open' ? current.failedProbes : 0, reason: sign.reason, isProbing: false },
+      }
     case 'probe-succeeded':
       return { state: 'closed' }
     case 'probe-released':

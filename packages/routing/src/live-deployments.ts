@@ -13,9 +13,15 @@ export type Circuit =
   | { readonly state: 'closed' }
   /**
    * `until` in ms since the epoch. `probeAt`, at the latest then: from when on a request that nobody else may serve is let through
-   * as the probe. `reason`: an error code.
+   * as the probe. `failedProbes` since it was closed. `reason`: an error code.
    */
-  | { readonly state: 'open'; readonly until: number; readonly probeAt: number; readonly reason: string }
+  | {
+      readonly state: 'open'
+      readonly until: number
+      readonly probeAt: number
+      readonly failedProbes: number
+      readonly reason: string
+    }
   /** The next call is the probe; others wait for how it ends. */
   | { readonly state: 'half_open'; readonly reason: string }
 

@@ -18,19 +18,21 @@ export type PickedDeployment =
 export interface PickContext {
   readonly router: Router
   readonly health: DeploymentHealth
+  /** Tries that a job has at a worker. */
+  readonly maxTries: number
   readonly now: number
   readonly random: () => number
 }
+
+/** So many probes that failed are a long outage: then jobs that nobody waits for are not used up on it. */
+const mostUnawaitedProbes = 4
 
 /** When nothing says how long: a deployment is at its limit, or its probe is under way. */
 const shortWaitMs = 500
 
 /** The first by the job's strategy that may be called, rather not one that has failed this job already. */
-export async function pickDeployment(
-  record: JobRecord,
-  hop: number,
-  { router, health, now, random }: PickContext,
-): Promise<PickedDeployment> {
+export async function pickDeployment(record: JobRecord, hop: number, context: PickContext): Promise<PickedDeployment> {
+  const { router, health, now, random } = context
   const { spec } = record
   const candidate = spec.candidates[hop]
   const configured = candidate === undefined ? [] : router.deploymentsOf(candidate)
@@ -50,18 +52,30 @@ export async function pickDeployment(
     }
     reopensAt = Math.min(reopensAt, admission.until)
   }
-  const isAlone =
-    order.length === 0 && spec.isAwaited === true && !mayServeLater(record, hop, { router, health, now, random })
+  const isAlone = order.length === 0 && !mayServeLater(record, hop, context)
   for (const deployment of configured) {
     const circuit = health.circuit(deployment.id)
     if (circuit.state !== 'open') continue
-    const admission = isAlone ? await health.admit(deployment.id, true) : undefined
+    const stance = isAlone ? stanceOf(record, circuit.failedProbes, context.maxTries) : 'wait'
+    const admission = stance === 'probe' ? await health.admit(deployment.id, true) : undefined
     if (admission?.kind === 'admitted') return { kind: 'picked', deployment, call: admission.call, others: 0 }
-    reopensAt = Math.min(reopensAt, (admission ?? circuit).until)
+    const looksAgainAt = stance === 'watch' ? Math.max(circuit.probeAt, now + shortWaitMs) : circuit.until
+    reopensAt = Math.min(reopensAt, admission?.until ?? looksAgainAt)
   }
   const waitMs = Number.isFinite(reopensAt) ? Math.max(0, reopensAt - now) : shortWaitMs
   const message = `No deployment of the model '${candidate.model}' may be called now.`
   return { kind: 'none', error: { code: 'circuit_open', message, retryAfterSeconds: waitMs / 1000 } }
+}
+
+/**
+ * What a job with nowhere else to go does about an open circuit: it may be the probe (one that a client waits for always; an asynchronous
+ * one in the beginning, but not with its last try), it looks what became of others' probes, or it waits for the cooldown to end
+ * (in a long outage; a health check).
+ */
+function stanceOf({ spec, tries }: JobRecord, failedProbes: number, maxTries: number): 'probe' | 'watch' | 'wait' {
+  if (spec.isAwaited === true) return 'probe'
+  if (spec.mode !== 'async' || failedProbes >= mostUnawaitedProbes) return 'wait'
+  return tries + 1 < maxTries ? 'probe' : 'watch'
 }
 
 /** Whether a candidate that the job may still go on to has a deployment that may be called now. */

@@ -65,6 +65,7 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
       const picked = await pickDeployment(begun.record, reference.hop, {
         router: options.router(),
         health: options.health,
+        maxTries: options.config().workers.maxAttempts,
         now: clock.now(),
         random: options.random,
       })

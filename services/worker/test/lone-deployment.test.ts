@@ -23,7 +23,6 @@ router_settings: {allowed_fails: 2, cooldown_time: 60, num_retries: 1}
 workers: {lock_s: 30, stalled_s: 1, drain_s: 3}
 `,
   )
-  await bench.startWorker()
   bench.simulator.script('bad', { fault: { status: 500 } })
   bench.simulator.script('good', { text: 'good' })
 })
@@ -33,6 +32,7 @@ const calls = (name: string): number => bench.simulator.stats().models[name]?.ca
 
 /** Two tries, two failures: its circuit is open for a minute. */
 async function breakDown(): Promise<void> {
+  await bench.startWorker()
   const { id } = await bench.submit({ model: 'bad', ...awaited })
   expect((await bench.end(id)).status).toBe('failed')
   await until(async () => (await circuit())?.probeAt !== undefined)
@@ -57,16 +57,13 @@ describe('a deployment that nobody can stand in for, with an open circuit', () =
     expect(await circuit()).toBeUndefined()
   })
 
-  it('gets no probe from jobs that may go elsewhere, and none from those that nobody waits for', async () => {
+  it('gets no probe from jobs that may go elsewhere', async () => {
     await breakDown()
     await until(async () => ((await circuit())?.probeAt ?? 0) < Date.now(), { what: 'the time of a probe' })
     const before = calls('bad')
     const candidates = [candidate('bad'), candidate('good')]
     const elsewhere = await bench.submit({ model: 'bad', candidates, ...awaited })
     expect((await bench.end(elsewhere.id)).text).toBe('good')
-    const { id } = await bench.submit({ model: 'bad', mode: 'async' })
-    const entry = await until(async () => (await bench.tokenLog.read(id, null))?.find(({ kind }) => kind === 'r'))
-    expect(JSON.parse(entry.payload).delayMs).toBeGreaterThan(20_000)
     expect(calls('bad')).toBe(before)
 
     // Neither can the other: then it is as if alone.
@@ -75,5 +72,31 @@ describe('a deployment that nobody can stand in for, with an open circuit', () =
     bench.simulator.script('bad', { fault: null, text: 'back' })
     const neither = await bench.submit({ model: 'bad', candidates, ...awaited })
     expect((await bench.end(neither.id)).text).toBe('back')
+  })
+
+  it('is probed by asynchronous jobs too, though not with their last try; it comes back for all', async () => {
+    await breakDown()
+    const before = calls('bad')
+    const { id } = await bench.submit({ model: 'bad', mode: 'async' })
+    await until(async () => (await bench.tokenLog.record(id))?.tries === 1 && calls('bad') === before + 1)
+    await until(async () => ((await circuit())?.probeAt ?? 0) < Date.now() && (await circuit())?.retryAt !== undefined)
+    bench.simulator.script('bad', { fault: null, text: 'back' })
+    const waiting = await bench.submit({ model: 'bad', ...awaited })
+    expect((await bench.end(waiting.id)).text).toBe('back')
+    const end = await bench.end(id)
+    expect(end.text).toBe('back')
+    expect(end.record?.tries).toBe(2)
+  })
+
+  it('uses up no asynchronous jobs in a long outage', async () => {
+    const now = Date.now()
+    const record = { failures: 2, at: now, retryAt: now + 60_000, probeAt: now - 1, failedProbes: 4, openings: 1 }
+    const text = `1 ${JSON.stringify({ ...record, reason: 'upstream_error' })}`
+    await bench.redis.hset(bench.server.keys.circuits(), 'bad/openai/bad', text)
+    await bench.startWorker()
+    const { id } = await bench.submit({ model: 'bad', mode: 'async' })
+    const entry = await until(async () => (await bench.tokenLog.read(id, null))?.find(({ kind }) => kind === 'r'))
+    expect(JSON.parse(entry.payload).delayMs).toBeGreaterThan(20_000)
+    expect(calls('bad')).toBe(0)
   })
 })

@@ -40,7 +40,7 @@ export function live(
 
 export function open(seconds = 30, probeInSeconds = seconds): Circuit {
   const [until, probeAt] = [now + seconds * 1000, now + probeInSeconds * 1000]
-  return { state: 'open', until, probeAt, reason: 'upstream_error' }
+  return { state: 'open', until, probeAt, failedProbes: 0, reason: 'upstream_error' }
 }
 
 export function candidatesIn(decision: RouteDecision): readonly Candidate[] {
