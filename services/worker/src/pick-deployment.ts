@@ -68,9 +68,9 @@ export async function pickDeployment(record: JobRecord, hop: number, context: Pi
 }
 
 /**
- * What a job with nowhere else to go does about an open circuit: it may be the probe (one that a client waits for always; an asynchronous
- * one in the beginning, but not with its last try), it looks what became of others' probes, or it waits for the cooldown to end
- * (in a long outage; a health check).
+ * What a job with nowhere else to go does about an open circuit: it may be the probe (always, where a client waits for it; an
+ * asynchronous one in the beginning, but not with its last try), it looks what became of others' probes, or it waits for the cooldown
+ * to end (in a long outage; a health check).
  */
 function stanceOf({ spec, tries }: JobRecord, failedProbes: number, maxTries: number): 'probe' | 'watch' | 'wait' {
   if (spec.isAwaited === true) return 'probe'
