@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { constants } from 'node:os'
 import { errorMessage } from './errors.ts'
 import type { Log } from './log.ts'
@@ -55,7 +56,11 @@ export async function runUntilSignal(group: ServiceGroup, options: RunOptions): 
   try {
     const started = await Promise.race([startGroup(group, log), stopping.promise.then((): 'asked' => 'asked')])
     if (started === 'failed') return 1
-    if (started === 'started') options.onStarted?.()
+    if (started === 'started') {
+      options.onStarted?.()
+      // Node writes it at the end of a process, and one that is killed would compile everything anew at every start.
+      flushCompileCache()
+    }
     const code = await stopping.promise
     if (started === 'started') await group.quiet()
     await group.stop()

@@ -1,5 +1,6 @@
+import { readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { runFixture, until } from './support.ts'
+import { runFixture, temporaryDir, until } from './support.ts'
 
 test.each(['SIGTERM', 'SIGINT'] as const)('%s quiets, stops, and ends the process with 0', async (signal) => {
   const main = runFixture('service-process.ts')
@@ -29,4 +30,13 @@ test('an error that nobody caught is logged, stops the services, and ends the pr
   expect(await main.exited).toBe(1)
   expect(main.lines.join('\n')).toMatch(/uncaught .*nobody caught this/)
   expect(main.lines).toContain('stopping')
+})
+
+test('what was compiled is kept even when the process is killed', async () => {
+  const place = temporaryDir()
+  const compiled = () => readdirSync(place, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const main = runFixture('service-process.ts', [], { NODE_COMPILE_CACHE: place })
+  await until(() => compiled().length > 10)
+  main.process.kill('SIGKILL')
+  expect(await main.exited).toBe('SIGKILL')
 })

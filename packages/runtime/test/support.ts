@@ -65,9 +65,14 @@ export interface FixtureProcess {
   readonly exited: Promise<number | NodeJS.Signals | null>
 }
 
-export function runFixture(name: string, args: readonly string[] = []): FixtureProcess {
+export function runFixture(
+  name: string,
+  args: readonly string[] = [],
+  variables: NodeJS.ProcessEnv = {},
+): FixtureProcess {
   const path = fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
-  const child = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const env = { ...process.env, ...variables }
+  const child = spawn(process.execPath, [path, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: string[] = []
   for (const stream of [child.stdout, child.stderr])
     createInterface({ input: stream }).on('line', (line) => lines.push(line))
