@@ -75,10 +75,18 @@ describe('the compose file', () => {
   })
 })
 
+it('compiles modules that there are when the image is made', () => {
+  const programs = /for program in (.*);/.exec(dockerfile)?.[1]?.split(' ') ?? []
+  expect(programs.length).toBeGreaterThan(1)
+  for (const program of programs) expect(existsSync(join(root, 'packages/cli/src', program))).toBe(true)
+})
+
 it('every way to start a service gives Node the same flags', () => {
   const shebang = /^#!\/usr\/bin\/env -S node (.*)\n/.exec(read('packages/cli/src/main.ts'))?.[1]?.split(' ')
   expect(shebang?.length).toBeGreaterThan(1)
   const entrypoint = JSON.parse(/^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]') as string[]
   expect(entrypoint.slice(1, -1)).toEqual(shebang)
+  // With other flags Node would not use what was compiled when the image was made.
+  expect(dockerfile).toContain(`node ${shebang?.join(' ')} packages/cli/src/$program`)
   for (const flag of shebang ?? []) expect(read('scripts/boot.mjs')).toContain(`'${flag}'`)
 })
