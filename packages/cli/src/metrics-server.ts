@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createService, type Service } from '@inferq/runtime'
 import type { Metrics } from '@inferq/telemetry'
+import { http } from './node-http.ts'
 import type { Settings } from './settings.ts'
 
 type MetricsPage = Pick<Metrics, 'render' | 'contentType'>
@@ -30,7 +31,7 @@ export function createMetricsServer(
   routes: PortRoutes = {},
 ): Service {
   const { host, metricsPort } = settings
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     const [path = ''] = request.url?.split('?') ?? []
     const handler = Object.hasOwn(routes, path) ? routes[path] : undefined
     if (handler !== undefined) {

@@ -1,9 +1,16 @@
+import type { DetectedBackend } from '@inferq/config'
 import { createService, createServiceGroup, createSystemClock, reportReady, runUntilSignal } from '@inferq/runtime'
 import { createSimulator, demoModels } from '@inferq/simulator'
 import { type CommandContext, createServiceLogger } from '../context.ts'
 import { readSettings } from '../settings.ts'
 
-/** The built-in backend as a process of its own; tells its parent where it listens. */
+/** What the parent is told: it need not load a simulator to know what this one serves. */
+export interface StartedSimulator {
+  readonly url: string
+  readonly models: DetectedBackend['models']
+}
+
+/** The built-in backend as a process of its own; tells its parent where it listens, and what it serves. */
 export async function runSimulator(options: { readonly port: number }, context: CommandContext): Promise<number> {
   const log = createServiceLogger('simulator', readSettings(context.variables))
   const simulator = createSimulator({ models: demoModels, port: options.port })
@@ -15,5 +22,15 @@ export async function runSimulator(options: { readonly port: number }, context: 
   const group = createServiceGroup({ log, clock: createSystemClock(), name: 'simulator', stopTimeoutMs: 2_000 }, [
     service,
   ])
-  return runUntilSignal(group, { log, exit: context.exit, onStarted: () => reportReady({ url: simulator.url }) })
+  const onStarted = (): void => {
+    const started: StartedSimulator = { url: simulator.url, models }
+    reportReady(started)
+  }
+  return runUntilSignal(group, { log, exit: context.exit, onStarted })
 }
+
+const models = Object.entries(demoModels).map(([name, script]) => ({
+  name,
+  mode: script.embedding === undefined ? ('chat' as const) : ('embedding' as const),
+  contextWindow: 8192,
+}))

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { join } from 'node:path'
 import { type Clock, createPeriodicService, errorMessage, type Log, type Service } from '@inferq/runtime'
 import type { WorkerActivity } from '@inferq/worker'
+import { http } from '../node-http.ts'
 import type { Variables } from '../settings.ts'
 
 /** The pod that this process runs in, and how its API server is reached. */
@@ -96,7 +96,7 @@ async function annotate(pod: Pod, annotations: Readonly<Record<string, string>>,
   const headers = { authorization: `Bearer ${token.trim()}`, 'content-type': 'application/merge-patch+json' }
   const options = { method: 'PATCH', headers, signal, agent: false, ...(ca === undefined ? {} : { ca }) }
   const status = await new Promise<number>((resolve, reject) => {
-    const request = (url.protocol === 'http:' ? requestHttp : requestHttps)(url, options, (response) => {
+    const request = (url.protocol === 'http:' ? http.request : requestHttps)(url, options, (response) => {
       response.on('error', reject).on('end', () => resolve(response.statusCode ?? 0))
       response.resume()
     })

@@ -1,7 +1,7 @@
 import type { DetectedBackend } from '@inferq/config'
 import { type Clock, createService, createSupervisor, type Service, type Supervisor } from '@inferq/runtime'
-import { demoModels } from '@inferq/simulator'
 import type { LogDestination, Logger } from '@inferq/telemetry'
+import type { StartedSimulator } from '../commands/simulator.ts'
 import { type Detection, detectBackends } from '../detect-backends.ts'
 import { describeBackends } from '../first-run.ts'
 import { type LoadedConfig, loadConfigAtStart } from '../load-config.ts'
@@ -70,7 +70,7 @@ function describeMissing({ missing }: Detection): string[] {
 /** After a restart it listens where it did before, since every worker knows that address. */
 function createSimulatorChild(options: BackendsOptions): { supervisor: Supervisor; backend(): DetectedBackend } {
   const { variables, log, clock, destination, onChange } = options
-  let url: string | undefined
+  let first: StartedSimulator | undefined
   const supervisor = createSupervisor({
     name: 'simulator',
     log,
@@ -78,27 +78,24 @@ function createSimulatorChild(options: BackendsOptions): { supervisor: Superviso
     killAfterMs: 2_000,
     onState: reportReturns('Simulator', onChange),
     async spawn(signal) {
-      const port = url === undefined ? '0' : new URL(url).port
+      const port = first === undefined ? '0' : new URL(first.url).port
       const args = ['simulator', '--port', port]
       const child = await spawnCommand({ name: 'simulator', args, variables, log, clock, destination, signal })
-      url ??= urlOf(child.detail)
+      first ??= startedOf(child.detail)
       return child
     },
   })
   return {
     supervisor,
-    backend: () => ({ provider: 'openai', baseUrl: `${url}/v1`, simulated: true, models: simulatedModels }),
+    backend() {
+      if (first === undefined) throw new Error('asked before it has started')
+      return { provider: 'openai', baseUrl: `${first.url}/v1`, simulated: true, models: first.models }
+    },
   }
 }
 
-const simulatedModels = Object.entries(demoModels).map(([name, script]) => ({
-  name,
-  mode: script.embedding === undefined ? ('chat' as const) : ('embedding' as const),
-  contextWindow: 8192,
-}))
-
-function urlOf(detail: unknown): string {
-  const url = typeof detail === 'object' && detail !== null && 'url' in detail ? detail.url : undefined
-  if (typeof url !== 'string') throw new Error('the simulator did not say where it listens')
-  return url
+function startedOf(detail: unknown): StartedSimulator {
+  const { url, models } = Object(detail) as Partial<StartedSimulator>
+  if (typeof url === 'string' && Array.isArray(models)) return { url, models }
+  throw new Error('the simulator did not say where it listens')
 }
