@@ -82,6 +82,8 @@ export function composeLive(options: ComposeLiveOptions): ComposedLive {
     ...(registry === undefined ? {} : { metrics: createConfigMetrics(registry) }),
   })
 
+  // What it shares is sealed: the key is made while others start.
+  if (options.tellOnHangup) sealer.prepare().catch((): void => {})
   const sharing = options.tellOnHangup ? createConfigSharing({ live, redis, keys, sealer, clock, log }) : undefined
 
   const onHangup = (): void => {

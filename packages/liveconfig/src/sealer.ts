@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scryptSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scrypt, scryptSync } from 'node:crypto'
 
 /** Closes what is secret of a model, for Postgres and Redis to keep. */
 export interface Sealer {
@@ -7,6 +7,8 @@ export interface Sealer {
   open(modelId: string, sealed: string): Opened
   /** A key of 32 bytes for something else, the same in every process with this secret (HKDF-SHA-256). Throws without a secret. */
   deriveKey(purpose: string): Buffer
+  /** Makes its key beside the event loop; without it the first use does, and the process stands still for that long. */
+  prepare(): Promise<void>
 }
 
 export type Opened =
@@ -18,6 +20,10 @@ const algorithm = 'aes-256-gcm'
 const version = 'v1'
 const ivBytes = 12
 const tagBytes = 16
+const salt = 'inferq models'
+const keyBytes = 32
+/** OWASP's second choice with less memory (32 MiB), some 60 ms once. */
+const cost = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 }
 
 /**
  * AES-256-GCM under a key made of `secret` by scrypt. The salt is the same for all, so that a process pays for it once and
@@ -27,10 +33,18 @@ export function createSealer(secret: string | undefined): Sealer {
   let key: Buffer | undefined
   const keyOf = (text: string | undefined): Buffer => {
     if (text === undefined) throw new Error('there is no key to seal with: set INFERQ_SALT_KEY or a master key')
-    // N = 2^15, r = 8, p = 1: OWASP's second choice with less memory (32 MiB), some 60 ms once.
-    key ??= scryptSync(text, 'inferq models', 32, { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 1024 * 1024 })
+    key ??= scryptSync(text, salt, keyBytes, cost)
     return key
   }
+  const makeKey = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      scrypt(text, salt, keyBytes, cost, (error, made) => {
+        if (error !== null) return reject(error)
+        key ??= made
+        resolve()
+      })
+    })
+  let prepared: Promise<void> | undefined
 
   return {
     seal(modelId, params) {
@@ -59,6 +73,10 @@ export function createSealer(secret: string | undefined): Sealer {
     deriveKey(purpose) {
       // What the key signs gets around: behind scrypt a weak secret is not found by trying.
       return Buffer.from(hkdfSync('sha256', keyOf(secret), 'inferq', purpose, 32))
+    },
+    prepare() {
+      prepared ??= secret === undefined ? Promise.resolve() : makeKey(secret)
+      return prepared
     },
   }
 }

@@ -24,6 +24,19 @@ describe('sealed parameters', () => {
     expect(sealer.seal('m', params)).not.toBe(sealed)
   })
 
+  it('are the same whether the key was made ahead or when it was needed', async () => {
+    const prepared = createSealer('a secret')
+    let elsewhere = false
+    setImmediate(() => {
+      elsewhere = true
+    })
+    await Promise.all([prepared.prepare(), prepared.prepare()])
+    expect(elsewhere).toBe(true)
+    expect(createOpener().open('m', prepared.seal('m', params))).toEqual({ kind: 'opened', params })
+    expect(prepared.open('m', sealer.seal('m', params))).toEqual({ kind: 'opened', params })
+    await createSealer(undefined).prepare()
+  })
+
   it('do not open with another secret, without one, or for another model', () => {
     const sealed = sealer.seal('m', params)
     expect(createSealer('another').open('m', sealed)).toMatchObject({ kind: 'refused', reason: /another key/ })

@@ -51,6 +51,7 @@ export function createConfigSharing(options: SharedConfigOptions): Service {
   }
   const tryWrite = async (onlyIfLost = false): Promise<void> => {
     try {
+      await sealer.prepare()
       await write(onlyIfLost)
       complaint = undefined
     } catch (thrown) {
