@@ -100,13 +100,17 @@ export interface LogWriter {
   text(text: string): void
   deltas(deltas: readonly ChoiceDelta[]): void
   progress(progress: ProgressPayload): void
-  /** Resolves when everything handed over so far is in the log; rejects with the reason of `fenced`. */
+  /** Resolves when everything handed over so far is in the log; rejects with `fencedBy`. */
   flush(): Promise<void>
+  /** Whether `flush` has nothing to wait for, and nothing to reject with. */
+  readonly isFlushed: boolean
   /**
-   * Aborted when nothing can be written any more: a newer attempt, an end or a loss of the log has fenced this writer; or,
-   * with InferqError `service_unavailable` as its reason, Redis has not taken its entries for too long.
+   * Why nothing can be written any more, undefined while it can: a newer attempt, an end or a loss of the log has fenced this
+   * writer; or, an InferqError `service_unavailable`, Redis has not taken its entries for too long.
    */
-  readonly fenced: AbortSignal
+  readonly fencedBy: unknown
+  /** Calls one listener as soon as there is such a reason. */
+  onFenced(listener: (reason: unknown) => void): void
   /** The attempt is over: what Redis has not taken yet is given up. */
   abandon(): void
   /** Whether any output was handed over. */

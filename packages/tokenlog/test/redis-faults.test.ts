@@ -53,7 +53,7 @@ describe('a writer whose Redis takes no writes', () => {
       await flushed
       writer.text('after')
       await writer.flush()
-      expect(writer.fenced.aborted).toBe(false)
+      expect(writer.fencedBy).toBeUndefined()
       expect(await tokenLog.finish(record, attempt, 'completed', end())).toBe('ended')
       const entries = await tokenLog.read(spec.id, null)
       expect(textOf(entries ?? [])).toBe('before in the meantime after')
@@ -68,7 +68,7 @@ describe('a writer whose Redis takes no writes', () => {
     await server.fill()
     writer.text('never')
     await expect(writer.flush()).rejects.toMatchObject({ code: 'service_unavailable' })
-    expect(writer.fenced.reason).toMatchObject({ code: 'service_unavailable' })
+    expect(writer.fencedBy).toMatchObject({ code: 'service_unavailable' })
     await server.drain()
     writer.text('nor this')
     await expect(writer.flush()).rejects.toThrow()

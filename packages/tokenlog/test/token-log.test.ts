@@ -114,7 +114,7 @@ describe('fencing', () => {
 
     zombie.writer.text('late')
     await expect(zombie.writer.flush()).rejects.toThrow(/fenced/)
-    expect(zombie.writer.fenced.aborted).toBe(true)
+    expect(zombie.writer.fencedBy).toBeDefined()
     expect(await tokenLog.finish(zombie.record, zombie.attempt, 'completed', end())).toBe('superseded')
     expect(
       await tokenLog.release(spec.id, zombie.attempt, {

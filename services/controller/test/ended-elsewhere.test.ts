@@ -86,7 +86,7 @@ describe('a job that Redis holds and Postgres has ended', () => {
     const writer = world.tokenLog.writer(spec.id, attempt)
     writer.text('late')
     await writer.flush().catch(() => {})
-    expect(writer.fenced.aborted).toBe(true)
+    expect(writer.fencedBy).toBeDefined()
   })
 
   it('is found when Redis comes back, however long the controller has been there', async () => {

@@ -60,7 +60,7 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
     const leaveGate = options.gate.enter(reference.class, {
       ...{ request: spec.request, stream: spec.stream, meter: context.meter, startedAt: attempt.startedAt },
     })
-    const stop = createStopSignal(queueSignal, attempt.writer.fenced, spec.finishBy - attempt.startedAt)
+    const stop = createStopSignal(queueSignal, attempt.writer, spec.finishBy - attempt.startedAt)
     try {
       const picked = await pickDeployment(begun.record, reference.hop, {
         router: options.router(),
@@ -112,7 +112,8 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
       if (result.kind === 'rejected') {
         throw new InferqError({ code: 'answer_rejected', message: `The answer will not do: ${result.reason}.` })
       }
-      await orAborted(attempt.writer.flush(), signal)
+      // Nothing of a whole answer is in the log before its end.
+      if (!attempt.writer.isFlushed) await orAborted(attempt.writer.flush(), signal)
       return { kind: 'settled', result: await attempt.finish('completed', result.end) }
     } catch (thrown) {
       // Of a call for several jobs' embeddings each of them hears, and it was one.

@@ -1,4 +1,5 @@
 import { InferqError } from '@inferq/contracts'
+import type { LogWriter } from '@inferq/tokenlog'
 import { DeadlineReachedError, FencedError } from './stop-reasons.ts'
 
 export interface StopSignal {
@@ -9,29 +10,38 @@ export interface StopSignal {
 
 /** setTimeout's bound; a job with a later deadline never gets there in one attempt. */
 const maxTimerMs = 2_147_483_647
+/** A deadline is kept to so much. */
+const timerStepMs = 64
 
 /** Everything that can stop an attempt, as one signal: the queue's (cancelled, drained, lock lost), the log's (fenced, or it
  * takes nothing), the deadline. */
-export function createStopSignal(queue: AbortSignal, fence: AbortSignal, timeoutMs: number): StopSignal {
+export function createStopSignal(
+  queue: AbortSignal,
+  writer: Pick<LogWriter, 'onFenced'>,
+  timeoutMs: number,
+): StopSignal {
   const stop = new AbortController()
   const onQueue = (): void => stop.abort(queue.reason)
-  const onFence = (): void => {
-    const isFailure = fence.reason instanceof InferqError
-    stop.abort(isFailure ? fence.reason : new FencedError('a newer attempt or an end has fenced this one'))
-  }
   queue.addEventListener('abort', onQueue, { once: true })
-  fence.addEventListener('abort', onFence, { once: true })
+  writer.onFenced((reason) => {
+    const isFailure = reason instanceof InferqError
+    stop.abort(isFailure ? reason : new FencedError('a newer attempt or an end has fenced this one'))
+  })
   if (queue.aborted) onQueue()
   const timer = setTimeout(
     () => stop.abort(new DeadlineReachedError('the job did not end in time')),
-    Math.min(Math.max(0, timeoutMs), maxTimerMs),
+    Math.min(toStep(timeoutMs), maxTimerMs),
   )
   return {
     signal: stop.signal,
     release() {
       clearTimeout(timer)
       queue.removeEventListener('abort', onQueue)
-      fence.removeEventListener('abort', onFence)
     },
   }
+}
+
+/** Node keeps a list for each duration: jobs that begin at about the same time share one. */
+function toStep(timeoutMs: number): number {
+  return Math.ceil(Math.max(0, timeoutMs) / timerStepMs) * timerStepMs
 }
