@@ -54,9 +54,10 @@ export function createAttemptRunner(options: AttemptRunnerOptions): AttemptRunne
 
   return async (begun, reference, queueSignal) => {
     const { spec } = begun.record
-    const attempt = new Attempt({ ...options, begun, reference, queueSignal })
     const candidate = spec.candidates[reference.hop]
-    const context: AttemptContext = { ...options, begun, reference, candidate, attempt, meter: { characters: 0 } }
+    const given = { ...options, begun, reference, queueSignal, candidate, meter: { characters: 0 } }
+    const attempt = new Attempt(given)
+    const context: AttemptContext = Object.assign(given, { attempt })
     const leaveGate = options.gate.enter(reference.class, {
       ...{ request: spec.request, stream: spec.stream, meter: context.meter, startedAt: attempt.startedAt },
     })
