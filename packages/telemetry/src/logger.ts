@@ -1,4 +1,5 @@
-import { type DestinationStream, type Level, type Logger as PinoLogger, pino } from 'pino'
+import { inspect } from 'node:util'
+import { pino } from 'pino'
 import { createBufferedDestination, type LogDestination } from './log-destination.ts'
 import { createPrettyDestination } from './pretty-destination.ts'
 import { scrub } from './scrub.ts'
@@ -40,31 +41,59 @@ export function createLogger(options: LoggerOptions): Logger {
   const { service, level = 'info', pretty = false } = options
   const output = options.destination ?? createBufferedDestination()
   const destination = pretty ? createPrettyDestination(output) : output
-  const root = pino(
-    {
-      level,
-      base: { service, pid: process.pid },
-      messageKey: 'event',
-      formatters: { level: (label) => ({ level: label }), log: scrub },
-      serializers: { error: serializeError },
-    },
-    destination as DestinationStream,
-  )
-  return wrap(root, destination)
+  return createLines(membersOf({ service, pid: process.pid }), level, destination)
 }
 
-function wrap(logger: PinoLogger, destination: LogDestination): Logger {
+const severities: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50 }
+
+/**
+ * Lines are put together here, around what JSON.stringify makes of the facts at once: pino would ask for each fact by itself,
+ * and leave the line as a hundred pieces.
+ * @param common what every line has: members of an object, without its braces
+ */
+function createLines(common: string, threshold: LogLevel, destination: LogDestination): Logger {
+  const isEnabled = (level: LogLevel): boolean => severities[level] >= severities[threshold]
+  const writerOf = (level: LogLevel): Logger['info'] => {
+    if (!isEnabled(level)) return () => {}
+    const head = `{"level":"${level}","time":`
+    return (fields, event) => {
+      const members = membersOf(fields as Fields)
+      const comma = members === '' ? '' : ','
+      destination.write(`${head}${Date.now()},${common}${comma}${members},"event":${JSON.stringify(event)}}\n`)
+    }
+  }
   return {
-    debug: (fields, event) => logger.debug(fields, event),
-    info: (fields, event) => logger.info(fields, event),
-    warn: (fields, event) => logger.warn(fields, event),
-    error: (fields, event) => logger.error(fields, event),
-    child: (fields) => wrap(logger.child(scrub({ ...fields })), destination),
-    isEnabled: (level: Level) => logger.isLevelEnabled(level),
+    debug: writerOf('debug'),
+    info: writerOf('info'),
+    warn: writerOf('warn'),
+    error: writerOf('error'),
+    child(fields) {
+      const members = membersOf(fields as Fields)
+      return createLines(members === '' ? common : `${common},${members}`, threshold, destination)
+    },
+    isEnabled,
     flush: async () => destination.flush?.(),
   }
 }
 
-function serializeError(value: unknown): unknown {
-  return value instanceof Error ? pino.stdSerializers.errWithCause(value) : value
+type Fields = Record<string, unknown>
+
+function membersOf(fields: Fields): string {
+  const shown = scrub(fields)
+  const { error } = shown
+  const whole = error instanceof Error ? { ...shown, error: pino.stdSerializers.errWithCause(error) } : shown
+  return toJson(whole).slice(1, -1)
+}
+
+/** A line is written whatever is in it: what JSON does not know (a circle, a bigint) as Node would show it. */
+function toJson(fields: Fields): string {
+  try {
+    return JSON.stringify(fields)
+  } catch {
+    return JSON.stringify(Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, shownAs(value)])))
+  }
+}
+
+function shownAs(value: unknown): unknown {
+  return typeof value === 'object' || typeof value === 'bigint' ? inspect(value, { depth: 3 }) : value
 }

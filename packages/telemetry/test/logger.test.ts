@@ -65,6 +65,17 @@ test('keeps the code, stack and cause of an error', () => {
   })
 })
 
+test('writes a line of what JSON has no words for', () => {
+  const destination = captureLines()
+  const circle: Record<string, unknown> = { name: 'round' }
+  circle['self'] = circle
+  const log = createLogger({ service: 'worker', destination })
+  log.info({ circle, bytes: 10n, jobId: 'job_1', latencyMs: Number.NaN, unknown: undefined }, 'odd')
+  expect(destination.last()).toMatchObject({ jobId: 'job_1', latencyMs: null, bytes: '10n', event: 'odd' })
+  expect(destination.last()['circle']).toContain('round')
+  expect(destination.last()).not.toHaveProperty('unknown')
+})
+
 test('drops lines below its level and says so beforehand', () => {
   const destination = captureLines()
   const log = createLogger({ service: 'worker', level: 'warn', destination })
