@@ -43,8 +43,10 @@ describe('an answer in one piece', () => {
     expect(response.status).toBe(200)
     const id = `chatcmpl-${spec.id.slice(4)}`
     expect(await response.json()).toEqual({ ...result, id, model: 'chat', created: Math.floor(spec.createdAt / 1000) })
+    expect(response.headers.has('transfer-encoding')).toBe(false)
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'application/json; charset=utf-8',
+      'content-length': expect.stringMatching(/^\d+$/),
       'x-request-id': 'req-7',
       'x-inferq-job-id': spec.id,
       'x-inferq-model': 'chat',

@@ -9,6 +9,7 @@ import { EventReader } from '../event-reader.ts'
 import type { FoundJob } from '../find-job.ts'
 import { JobTrack, trackFromStart } from '../job-track.ts'
 import { noteEnd } from '../request-facts.ts'
+import { replyAnswer } from '../routes/reply-answer.ts'
 import { replyStored } from '../routes/reply-stored.ts'
 import { streamHeaders } from '../routes/stream-headers.ts'
 import { freshRecord, submitAsync } from '../submit.ts'
@@ -62,10 +63,7 @@ async function answerOnConnection(
       await answerStream(core, spec, reply.raw, streamHeaders(reply), request.facts, join, dialect)
       return reply.hijack()
     }
-    const answered = await answerWhole(core, spec, reply.raw, request.facts, join, dialect)
-    if (answered.kind === 'disconnected') return reply.hijack()
-    reply.headers(answered.headers).type('application/json; charset=utf-8')
-    return answered.body
+    return replyAnswer(reply, await answerWhole(core, spec, reply.raw, request.facts, join, dialect))
   } catch (thrown) {
     throw thrown instanceof InferqError ? new InferqError(responseFault(thrown.detail), { cause: thrown }) : thrown
   }

@@ -13,6 +13,7 @@ import { identityOf } from '../plugins/auth.ts'
 import { finishesOnDisconnect } from './on-disconnect.ts'
 import { wants } from './prefer.ts'
 import { replyAccepted, replyEarlier } from './reply-accepted.ts'
+import { replyAnswer } from './reply-answer.ts'
 import { replyStored } from './reply-stored.ts'
 import { streamHeaders } from './stream-headers.ts'
 
@@ -89,10 +90,7 @@ async function answerJob(
     await answerStream(core, spec, reply.raw, streamHeaders(reply), request.facts, join)
     return reply.hijack()
   }
-  const answered = await answerWhole(core, spec, reply.raw, request.facts, join)
-  if (answered.kind === 'disconnected') return reply.hijack()
-  reply.headers(answered.headers).type('application/json; charset=utf-8')
-  return answered.body
+  return replyAnswer(reply, await answerWhole(core, spec, reply.raw, request.facts, join))
 }
 
 function takeModelFromPath(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
