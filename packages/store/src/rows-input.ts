@@ -1,5 +1,6 @@
-/** PostgreSQL's type of each column of rows that travel to it. */
-export type ColumnTypes<Row> = { readonly [Column in keyof Row]: 'text' | 'float8' | 'integer' | 'bigint' | 'boolean' }
+import { arrayParameter, type ColumnType } from './array-parameter.ts'
+
+export type ColumnTypes<Row> = { readonly [Column in keyof Row]: ColumnType }
 
 export interface RowsInput {
   /** For a `from` clause: the rows under the name `input`, or another. Takes the parameters from `firstParameter` on. */
@@ -10,7 +11,9 @@ export interface RowsInput {
 /**
  * Rows as one array for each column: one statement, planned once, for any number of rows. Cheaper for the server than
  * one JSON document, and than VALUES, which also ends at 65,535 parameters; see the README. JSON and times travel as text
- * and milliseconds, and are converted in the statement.
+ * and milliseconds, and are converted in the statement. A column in which all rows have the same goes as that one value:
+ * half of what there is of a batch of jobs, and each array less is 0.3 µs a row for the server. The first column is always
+ * an array, in the first parameter.
  */
 export function rowsInput<Row extends object>(
   types: ColumnTypes<Row>,
@@ -18,11 +21,24 @@ export function rowsInput<Row extends object>(
   { name = 'input', firstParameter = 1 }: { readonly name?: string; readonly firstParameter?: number } = {},
 ): RowsInput {
   const columns = Object.keys(types) as (keyof Row & string)[]
-  const parameters = columns.map((column, index) => `$${index + firstParameter}::${types[column]}[]`)
-  return {
-    from: `unnest(${parameters.join(', ')}) as ${name} (${columns.join(', ')})`,
-    values: columns.map((column) => rows.map((row) => row[column])),
+  const arrays: string[] = []
+  const unnested: string[] = []
+  const same: string[] = []
+  const values: unknown[] = []
+  const bind = (value: unknown, type: string): string => `$${firstParameter - 1 + values.push(value)}::${type}`
+  for (const [index, column] of columns.entries()) {
+    const type = types[column]
+    const items = rows.map((row) => row[column])
+    const [first] = items
+    if (index > 0 && items.every((item) => item === first)) {
+      same.push(`${bind(first ?? null, type)} as ${column}`)
+      continue
+    }
+    arrays.push(bind(arrayParameter(type, items), `${type}[]`))
+    unnested.push(column)
   }
+  const table = `unnest(${arrays.join(', ')}) as ${name}_rows (${unnested.join(', ')})`
+  return { from: `(select ${[...unnested, ...same].join(', ')} from ${table}) as ${name}`, values }
 }
 
 /** SQL for a time from a column or parameter that holds milliseconds since the epoch. */
