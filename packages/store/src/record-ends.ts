@@ -20,13 +20,17 @@ export async function recordEnds(database: Database, ends: readonly EndMessage[]
     name: 'record-ends',
     text: `
       with input as materialized (
-        select * from ${input.from}
+        select id, type, operation, mode, tier, owner, model, served_model, class, status, request_id, metadata::jsonb, route::jsonb,
+          attempts::jsonb, deployment, error::jsonb, finish_reason, result::json, keep_result, ${toTimestamp('created_at')} as created_at,
+          ${toTimestamp('started_at')} as started_at, ${toTimestamp('first_token_at')} as first_token_at,
+          ${toTimestamp('ended_at')} as ended_at, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, estimated,
+          cost_nano_usd
+        from ${input.from}
       ), ended as (
         insert into jobs as job (id, type, operation, mode, tier, owner, model, class, status, request_id, metadata, route,
           attempts, deployment, error, finish_reason, result, keep_result, created_at, started_at, first_token_at, ended_at)
-        select id, type, operation, mode, tier, owner, model, class, status, request_id, metadata::jsonb, route::jsonb,
-          attempts::jsonb, deployment, error::jsonb, finish_reason, result::json, keep_result, ${toTimestamp('created_at')},
-          ${toTimestamp('started_at')}, ${toTimestamp('first_token_at')}, ${toTimestamp('ended_at')}
+        select id, type, operation, mode, tier, owner, model, class, status, request_id, metadata, route, attempts, deployment, error,
+          finish_reason, result, keep_result, created_at, started_at, first_token_at, ended_at
         from input
         on conflict (id) do update set
           status = excluded.status, class = excluded.class, attempts = excluded.attempts, deployment = excluded.deployment,
@@ -40,7 +44,7 @@ export async function recordEnds(database: Database, ends: readonly EndMessage[]
         insert into usage (job_id, owner, type, model, requested_model, class, deployment, prompt_tokens, completion_tokens,
           cached_tokens, reasoning_tokens, estimated, cost_nano_usd, at)
         select id, owner, type, served_model, model, class, deployment, prompt_tokens, completion_tokens, cached_tokens,
-          reasoning_tokens, estimated, cost_nano_usd, ${toTimestamp('ended_at')}
+          reasoning_tokens, estimated, cost_nano_usd, ended_at
         from input join ended using (id)
         on conflict (job_id) do nothing
       ), counted as (
