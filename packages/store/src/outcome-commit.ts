@@ -24,13 +24,9 @@ export async function commitOutcomes(
   let deliveries = 0
 
   const record = async (part: readonly EndMessage[]): Promise<void> => {
-    const recorded = new Map((await recordEnds(database, part)).map(({ id, told }) => [id, told]))
-    for (const message of part) {
-      const told = recorded.get(message.jobId)
-      if (told === undefined) continue
-      ended.push(message)
-      if (told) deliveries++
-    }
+    const recorded = await recordEnds(database, part)
+    ended.push(...recorded.ended)
+    deliveries += recorded.deliveries
   }
 
   await recordByHalves(
@@ -45,10 +41,9 @@ export async function commitOutcomes(
     await recordByHalves(
       [withoutContent(message)],
       async (part) => {
-        const [recorded] = await recordEnds(database, part)
-        if (recorded === undefined) return
-        ended.push(message)
-        if (recorded.told) deliveries++
+        const recorded = await recordEnds(database, part)
+        if (recorded.ended.length > 0) ended.push(message)
+        deliveries += recorded.deliveries
       },
       () => {
         rejected.push({ message, reason })

@@ -3,20 +3,23 @@ import type { Database } from './database.ts'
 import { cleanText, cleanTextOrNull, jsonbText, jsonText } from './postgres-text.ts'
 import { rowsInput, toTimestamp } from './rows-input.ts'
 
-/** A job that ended here, and whether somebody is to be told. */
-export interface RecordedEnd {
-  readonly id: string
-  readonly told: boolean
+export interface RecordedEnds {
+  /** Those that were not recorded before. */
+  readonly ended: readonly EndMessage[]
+  /** Of how many of them somebody is to be told. */
+  readonly deliveries: number
 }
 
 /**
  * Ends the rows that have not ended, makes those of interactive jobs, bills each that ended here, with what each of its
- * attempts cost, and makes the deliveries to those who are to be told.
+ * attempts cost, and makes the deliveries to those who are to be told. The reply names the few that had ended before, not the
+ * many that had not.
  */
-export async function recordEnds(database: Database, ends: readonly EndMessage[]): Promise<readonly RecordedEnd[]> {
-  const input = rowsInput(inputTypes, ends.map(toInput))
+export async function recordEnds(database: Database, ends: readonly EndMessage[]): Promise<RecordedEnds> {
+  const rows = ends.map(toInput)
+  const input = rowsInput(inputTypes, rows)
   const costs = rowsInput(costTypes, ends.flatMap(toCosts), { name: 'cost', firstParameter: input.values.length + 1 })
-  return database.run<RecordedEnd>({
+  const [reply] = await database.run<{ readonly known: readonly string[]; readonly told: number }>({
     name: 'record-ends',
     text: `
       with input as materialized (
@@ -61,9 +64,11 @@ export async function recordEnds(database: Database, ends: readonly EndMessage[]
         on conflict (id) do nothing
         returning job_id
       )
-      select id, job_id is not null as told from ended left join told on told.job_id = ended.id`,
+      select array(select id from input where id not in (select id from ended)) as known, (select count(*) from told) as told`,
     values: [...input.values, ...costs.values],
   })
+  const known = new Set<unknown>(reply?.known)
+  return { ended: ends.filter((_, index) => !known.has(rows[index]?.id)), deliveries: reply?.told ?? 0 }
 }
 
 const inputTypes = {
