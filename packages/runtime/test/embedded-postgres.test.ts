@@ -84,3 +84,35 @@ test(
   },
   patienceMs,
 )
+
+test(
+  'keeps its log short while it runs, and every row when it is killed after that',
+  async () => {
+    const dataDir = join(temporaryDir(), 'postgres')
+    const embedded = await start(dataDir, { checkpoints: { lookEveryMs: 0, afterBytes: 1024 ** 2 } })
+    const client = await connect(embedded)
+    const unfinished = await connect(embedded)
+    await client.query('CREATE TABLE kept (number int, filling text)')
+    const logBytes = async (): Promise<number> => {
+      const sql = 'SELECT pg_current_wal_insert_lsn() - redo_lsn FROM pg_control_checkpoint()'
+      return Number((await client.query(sql))[0])
+    }
+    const write = (by: PostgresClient): Promise<unknown> =>
+      by.query("INSERT INTO kept SELECT n, repeat('x', 1000) FROM generate_series(1, 500) n")
+    for (let round = 0; round < 20; round++) {
+      await write(client)
+      expect(await logBytes()).toBeLessThan(2 * 1024 ** 2)
+    }
+    // Not in the middle of a transaction: it would be part of it, and fail in one that has failed.
+    await unfinished.query('BEGIN')
+    await write(unfinished)
+    await expect(unfinished.query('SELECT 1 / 0')).rejects.toThrow('division by zero')
+    await unfinished.query('ROLLBACK')
+
+    const { pid = 0 } = embedded
+    process.kill(pid, 'SIGKILL')
+    await until(() => embedded.pid !== undefined && embedded.pid !== pid, 20_000, 'a new process')
+    expect(await (await connect(embedded)).query('SELECT count(*) FROM kept')).toEqual(['10000'])
+  },
+  patienceMs,
+)

@@ -10,6 +10,7 @@ import { createPeriodicService } from '../periodic-service.ts'
 import type { Service } from '../service.ts'
 import { prepareSocketDir } from '../socket-dir.ts'
 import { type ChildState, createSupervisor } from '../supervisor.ts'
+import { type CheckpointOptions, usualCheckpoints } from './checkpoints.ts'
 import type { PgliteChildOptions } from './pglite-child.ts'
 import { probePostgres } from './postgres-probe.ts'
 
@@ -27,6 +28,8 @@ export interface EmbeddedPostgresOptions {
   readonly silentAfterMs?: number
   /** How often it is asked. Default 5 s. */
   readonly probeIntervalMs?: number
+  /** When what is in its log goes into its tables. Default: looked every 5 s, done after 32 MiB. */
+  readonly checkpoints?: CheckpointOptions
 }
 
 /** A Postgres of our own (PGlite with pgvector), already started. As a Service its `start` does nothing more. */
@@ -51,7 +54,7 @@ const stopTimeoutMs = 15_000
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { log, clock = createSystemClock(), env = processVariables() } = options
-  const { silentAfterMs = 60_000, probeIntervalMs = 5_000 } = options
+  const { silentAfterMs = 60_000, probeIntervalMs = 5_000, checkpoints = usualCheckpoints } = options
   const dataDir = resolve(options.dataDir)
   const socketDir = prepareSocketDir(dataDir, socketName)
   const socketPath = join(socketDir, socketName)
@@ -62,6 +65,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     ownerPid: process.pid,
     maxConnections: 64,
     idleTimeoutMs: 15_000,
+    checkpoints,
   }
   const spawn = (signal: AbortSignal): Promise<Child> =>
     spawnNodeChild({

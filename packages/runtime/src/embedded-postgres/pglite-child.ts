@@ -5,6 +5,7 @@ import { createSystemClock } from '../clock.ts'
 import { type DataDirLock, lockDataDirSoon } from '../data-dir-lock.ts'
 import { RuntimeError } from '../errors.ts'
 import { reportReady, reportStartFailure } from '../node-child.ts'
+import { type CheckpointOptions, createCheckpoints } from './checkpoints.ts'
 import { openCluster } from './cluster.ts'
 import { createSessionServer, type SessionServer } from './session-server.ts'
 
@@ -16,14 +17,16 @@ export interface PgliteChildOptions {
   readonly ownerPid: number
   readonly maxConnections: number
   readonly idleTimeoutMs: number
+  readonly checkpoints: CheckpointOptions
 }
 
 /** How long the database of a killed inferq may take to close before this one gives up. */
 const orphanTimeoutMs = 15_000
 
 async function main(options: PgliteChildOptions): Promise<void> {
+  const clock = createSystemClock()
   const lock = await lockDataDirSoon(options.dataDir, {
-    clock: createSystemClock(),
+    clock,
     timeoutMs: orphanTimeoutMs,
     ownerPid: options.ownerPid,
   })
@@ -34,6 +37,7 @@ async function main(options: PgliteChildOptions): Promise<void> {
     socketPath: options.socketPath,
     maxConnections: options.maxConnections,
     idleTimeoutMs: options.idleTimeoutMs,
+    upkeep: createCheckpoints(database, clock, options.checkpoints),
   })
   await server.start()
   chmodSync(options.socketPath, 0o600)

@@ -8,6 +8,8 @@ export interface SessionServerOptions {
   readonly maxConnections: number
   /** A connection that sends nothing for this long, and waits for nothing, is closed. */
   readonly idleTimeoutMs: number
+  /** Called after every exchange that leaves nothing open. Clients wait for it; what it throws is printed. */
+  upkeep(): Promise<void>
 }
 
 export interface SessionServer {
@@ -32,7 +34,7 @@ interface Exchange {
  * one read of the socket, or a transaction, mixes their statements.)
  */
 export function createSessionServer(options: SessionServerOptions): SessionServer {
-  const { database, socketPath, maxConnections, idleTimeoutMs } = options
+  const { database, socketPath, maxConnections, idleTimeoutMs, upkeep } = options
   const sockets = new Set<Socket>()
   const waiting: Exchange[] = []
   /** Whose transaction is open, or whose statement is not finished. */
@@ -77,6 +79,7 @@ export function createSessionServer(options: SessionServerOptions): SessionServe
         socket.destroy()
         if (database.isInTransaction()) holder = socket
       }
+      if (holder === null) await upkeep().catch((thrown: unknown) => console.error(thrown))
     }
   }
 
