@@ -53,9 +53,9 @@ export const answerBugs: readonly PlantedBug[] = [
     group: 'answers',
     patches: [
       {
-        file: 'services/ingress/src/routes/openai.ts',
-        find: "  if (answered.kind === 'disconnected') return reply.hijack()",
-        replace: "  if (answered.kind === 'disconnected' || request.raw.destroyed) return reply.hijack()",
+        file: 'services/ingress/src/routes/reply-answer.ts',
+        find: "  if (answered.kind === 'disconnected') return reply",
+        replace: "  if (answered.kind === 'disconnected' || reply.request.raw.destroyed) return reply",
       },
     ],
   },

@@ -76,7 +76,7 @@ export const readerBugs: readonly PlantedBug[] = [
     patches: [
       {
         file: 'services/worker/src/run-attempt.ts',
-        find: '      await orAborted(attempt.writer.flush(), signal)\n',
+        find: '      if (!attempt.writer.isFlushed) await orAborted(attempt.writer.flush(), signal)\n',
         replace: '',
       },
     ],
