@@ -10,7 +10,7 @@ export interface StartPlace {
   readonly channels: string
   /** Of the key that says a worker is alive, and how long its leases are, before its id. */
   readonly alive: string
-  /** What the worker is told in front of the specification, a line. */
+  /** What the worker is told in front of the specification, a line. Of a long specification it is told nothing else. */
   readonly head: string
   /** It seeks a worker that has served the turn before: where there are several, they settle that among themselves. */
   readonly isParticular: boolean

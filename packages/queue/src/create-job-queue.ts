@@ -81,7 +81,7 @@ export function createJobQueue({ redis, keys, placing, log }: JobQueueOptions): 
         line: lineKeys(keys, name),
         channels: keys.starts(''),
         alive: keys.alive(''),
-        head: JSON.stringify({ class: name, at: placed.at } satisfies StartHead),
+        head: JSON.stringify({ class: name, jobId: reference.jobId, at: placed.at } satisfies StartHead),
         isParticular: prefix !== undefined,
       })
       if (!isStarted) await add(reference, placed, 0)

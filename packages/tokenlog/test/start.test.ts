@@ -64,6 +64,16 @@ it('starts a job at the worker that offers most, which is told all it needs', as
   expect(ids(await tokenLog.read(spec.id, null))).toEqual(['1-0 s', '1-1 t', '1-2 C'])
 })
 
+it('tells the worker of a long job where to find it, and no more', async () => {
+  const { tokenLog } = bench
+  await offer('w', 1)
+  const spec = createSpec({ mode: 'interactive', request: { model: 'm', prompt: 'long '.repeat(5_000) } })
+  expect(await tokenLog.start(spec, 'ing_1', place())).toBe(true)
+  await until(() => told.length > 0)
+  expect(told).toEqual(['w {"at":7}\n'])
+  expect((await tokenLog.record(spec.id))?.spec).toEqual(spec)
+})
+
 it('queues a job when nobody offers a slot, or those in line need them', async () => {
   const { tokenLog, redis } = bench
   const alone = interactive()

@@ -30,6 +30,7 @@ export function createClassConsumer(
   const direct: DirectStarts = {
     workerId: options.workerId,
     starts: options.starts,
+    load: (jobId) => jobs.load(jobId),
     requeue: (delivery, delayMs) => queue.enqueue(delivery, delayMs, delivery.at),
     recover: (jobId) => jobs.recover(jobId),
   }

@@ -20,6 +20,8 @@ export interface JobRunner {
   process(delivery: Delivery, signal: AbortSignal, started?: JobSpec): Promise<ProcessResult>
   /** Ends a job that the queue has given up. */
   abandon(reference: JobReference, reason: string): Promise<void>
+  /** The specification of a job that was started here; null when it has ended. */
+  load(jobId: string): Promise<JobSpec | null>
   /** Puts a job into its queue that was started at a worker which was lost, unless it has ended. */
   recover(jobId: string): Promise<void>
 }
@@ -85,6 +87,10 @@ export function createJobRunner(options: JobRunnerOptions): JobRunner {
         default:
           return begun satisfies never
       }
+    },
+
+    async load(jobId) {
+      return (await tokenLog.record(jobId))?.spec ?? null
     },
 
     async recover(jobId) {

@@ -59,6 +59,16 @@ describe('a job that need not wait', () => {
     expect(await leases()).toEqual([])
   })
 
+  it('may be as long as any', async () => {
+    bench.simulator.script('chat', { text: 'Read.' })
+    await bench.startWorker()
+    await untilOffered(2)
+    const content = 'A long story. '.repeat(20_000)
+    const { spec, isStarted } = await start({ request: { model: 'chat', messages: [{ role: 'user', content }] } })
+    expect(isStarted).toBe(true)
+    expect((await bench.end(spec.id)).text).toBe('Read.')
+  })
+
   it('goes through the queue when it fails, and on from there', async () => {
     bench.simulator.script('chat', { text: 'At last.', next: [{ fault: 500 }] })
     await bench.startWorker()
@@ -124,6 +134,14 @@ describe('the limit', () => {
 })
 
 describe('a worker', () => {
+  it('that died with nothing to offer is forgotten', async () => {
+    const slots = bench.server.keys.slots(modelClass)
+    await bench.redis.zadd(slots, 0, 'gone')
+    await bench.startWorker()
+    await until(async () => (await bench.redis.zscore(slots, 'gone')) === null)
+    await untilOffered(2)
+  })
+
   it('whose offer was lost offers its slots again', async () => {
     await bench.startWorker()
     await untilOffered(2)

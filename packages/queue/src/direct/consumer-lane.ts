@@ -1,4 +1,4 @@
-import type { RedisKeys } from '@inferq/contracts'
+import type { JobSpec, RedisKeys } from '@inferq/contracts'
 import type { Clock, Log } from '@inferq/runtime'
 import type { Redis } from 'ioredis'
 import { bullId } from '../bull-jobs.ts'
@@ -13,6 +13,8 @@ import type { Start, Starts } from './starts.ts'
 export interface DirectStarts {
   readonly workerId: string
   readonly starts: Pick<Starts, 'listen' | 'settled'>
+  /** A job's specification, from its record; null when the job has ended. */
+  load(jobId: string): Promise<JobSpec | null>
   /** Puts a job into the queue that was started here and has to run again. */
   requeue(delivery: Delivery, delayMs: number): Promise<void>
   /** Puts a job into the queue whose worker was lost, unless it has ended. */
@@ -41,24 +43,36 @@ export function createConsumerLane(options: ConsumerLaneOptions): DirectLane {
   const { runs, pool, lockMs, log } = options
   const renewEveryMs = lockMs / renewalsPerLease
 
-  /** Whether the job is done with here. */
-  const run = async ({ spec, at }: Start): Promise<boolean> => {
-    const delivery: Delivery = { ...referenceTo(spec, 0), at }
-    const requeue = async (delayMs: number): Promise<boolean> => {
-      try {
-        await options.requeue(delivery, delayMs)
-        return true
-      } catch (error) {
-        log.warn({ jobId: spec.id, error }, 'started-job-not-requeued')
-        return false
-      }
+  const requeue = async (delivery: Delivery, delayMs: number): Promise<boolean> => {
+    try {
+      await options.requeue(delivery, delayMs)
+      return true
+    } catch (error) {
+      log.warn({ jobId: delivery.jobId, error }, 'started-job-not-requeued')
+      return false
     }
+  }
+
+  const runSpec = async (spec: JobSpec, at: number): Promise<boolean> => {
+    const delivery: Delivery = { ...referenceTo(spec, 0), at }
     try {
       const result = await runs.run(bullId(delivery), token, (signal) => options.process(delivery, signal, spec))
-      return result.kind === 'done' || (await requeue(result.delayMs))
+      return result.kind === 'done' || (await requeue(delivery, result.delayMs))
     } catch (error) {
       log.error({ jobId: spec.id, class: options.class, error }, 'job-processing-failed')
-      return requeue(againAfterThrowMs)
+      return requeue(delivery, againAfterThrowMs)
+    }
+  }
+
+  /** Whether the job is done with here. */
+  const run = async ({ jobId, spec, at }: Start): Promise<boolean> => {
+    if (spec !== undefined) return runSpec(spec, at)
+    try {
+      const loaded = await options.load(jobId)
+      return loaded === null || (await runSpec(loaded, at))
+    } catch (error) {
+      log.warn({ jobId, error }, 'started-job-not-loaded')
+      return false
     }
   }
 

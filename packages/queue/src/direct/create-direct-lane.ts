@@ -1,4 +1,4 @@
-import { type Clock, createPeriodicService, type Deadline, errorMessage, type Log } from '@inferq/runtime'
+import { type Clock, createPeriodicService, type Deadline, errorMessage, type Log, orAborted } from '@inferq/runtime'
 import { createRoomSignal } from '../room-signal.ts'
 import { createSlotOffer } from './slot-offer.ts'
 import type { Slots } from './slots.ts'
@@ -58,7 +58,7 @@ const occupyEveryMs = 50
  */
 export function createDirectLane(options: DirectLaneOptions): DirectLane {
   const { slots, starts, limit, clock, log } = options
-  const running = new Set<string>()
+  const running = new Map<string, Promise<void>>()
   const roomSignal = createRoomSignal(clock)
   let fetched = 0
   let isOpen = false
@@ -89,17 +89,17 @@ export function createDirectLane(options: DirectLaneOptions): DirectLane {
   }
 
   const onStart = (start: Start): void => {
-    const { id } = start.spec
+    const { jobId } = start
     offer.taken()
-    running.add(id)
     occupyLater()
-    void options.run(start).then((isDone) => {
-      running.delete(id)
+    const run = options.run(start).then((isDone) => {
+      running.delete(jobId)
       occupyLater()
       roomSignal.wake()
-      if (isDone) offer.release(id)
+      if (isDone) offer.release(jobId)
       else offer.update()
     })
+    running.set(jobId, run)
   }
 
   /** False: there is none, or another worker has some. */
@@ -117,7 +117,7 @@ export function createDirectLane(options: DirectLaneOptions): DirectLane {
     ...{ name: `leases ${options.class}`, intervalMs: options.renewEveryMs, clock, log },
     async run() {
       const offeredBefore = offer.count
-      const { isKnown, lost } = await slots.renew([...running])
+      const { isKnown, lost } = await slots.renew([...running.keys()])
       for (const id of lost) if (running.has(id)) options.onLost(id)
       if (isKnown || offeredBefore === 0) offer.update()
       else offer.restart()
@@ -129,6 +129,8 @@ export function createDirectLane(options: DirectLaneOptions): DirectLane {
     async run(signal) {
       for (const jobId of await slots.expired()) {
         signal.throwIfAborted()
+        // This process was frozen, and nobody has taken it over yet: its lease is renewed.
+        if (running.has(jobId)) continue
         await options.recover(jobId)
         // In the queue first: cut short in between, it is done again, and changes nothing.
         await slots.forget([jobId])
@@ -150,8 +152,9 @@ export function createDirectLane(options: DirectLaneOptions): DirectLane {
     },
     async stop(deadline) {
       cancelOccupy?.()
-      await renewal.stop(deadline)
       await sweep.stop(deadline)
+      await orAborted(Promise.all(running.values()), deadline.signal).catch((): void => {})
+      await renewal.stop(deadline)
       await offer.stop()
       stopListening?.()
     },

@@ -17,7 +17,7 @@ export interface SlotOffer {
   restart(): void
   /** Offers nothing from now on. Resolves when that is so, or could not be told. */
   withdraw(): Promise<void>
-  /** Resolves when nothing is being told; tells nothing afterwards. */
+  /** Resolves when all was told that can be; tells nothing afterwards. */
   stop(): Promise<void>
 }
 
@@ -144,8 +144,10 @@ export function createSlotOffer({ slots, free, onLine, onTrouble, clock }: SlotO
       await telling
     },
     async stop() {
-      cancelTimer?.()
       while (telling !== undefined) await telling
+      if (ended.length > 0) tell()
+      await telling
+      cancelTimer?.()
       clearImmediate(immediate)
     },
   }

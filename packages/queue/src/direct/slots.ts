@@ -49,8 +49,16 @@ end
 return reply
 `
 
-/** KEYS[1] leases · ARGV[1] at most so many. Gives the jobs whose lease has run out. */
+/**
+ * KEYS[1] leases · KEYS[2] slots offered for the class · ARGV[1] at most so many · ARGV[2] prefix of what says a worker is alive
+ * Gives the jobs whose lease has run out. Forgets workers that died with nothing to offer: nobody would try to give them a job.
+ */
 const expiredLua = `
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', 0, 'LIMIT', 0, ARGV[1])) do
+  if redis.call('EXISTS', ARGV[2] .. worker) == 0 then
+    redis.call('ZREM', KEYS[2], worker)
+  end
+end
 local time = redis.call('TIME')
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time[1] * 1000 + math.floor(time[2] / 1000), 'LIMIT', 0, ARGV[1])
 `
@@ -85,7 +93,7 @@ export interface SlotsOptions {
   readonly silenceMs: number
 }
 
-const expiredAtOnce = 100
+const expiredAtOnce = 20
 
 /** All methods reject when Redis does not answer. */
 export function createSlots(options: SlotsOptions): Slots {
@@ -95,7 +103,7 @@ export function createSlots(options: SlotsOptions): Slots {
   const line = lineKeys(keys, options.class)
   const change = defineScript(redis, { name: 'inferqSlotsChange', lua: changeLua, numberOfKeys: 4 })
   const renew = defineScript(redis, { name: 'inferqSlotsRenew', lua: renewLua, numberOfKeys: 3 })
-  const expired = defineScript(redis, { name: 'inferqLeasesExpired', lua: expiredLua, numberOfKeys: 1 })
+  const expired = defineScript(redis, { name: 'inferqLeasesExpired', lua: expiredLua, numberOfKeys: 2 })
 
   return {
     change: async (count, endedJobs) =>
@@ -112,7 +120,7 @@ export function createSlots(options: SlotsOptions): Slots {
       const [score, ...lost] = reply as readonly string[]
       return { isKnown: score !== '', lost }
     },
-    expired: async () => (await expired(leases, expiredAtOnce)) as readonly string[],
+    expired: async () => (await expired(leases, slots, expiredAtOnce, keys.alive(''))) as readonly string[],
     async forget(jobs) {
       await redis.zrem(leases, ...jobs)
     },

@@ -4,7 +4,9 @@ import type { Redis } from 'ioredis'
 
 /** A job that was started at this worker, without having waited in line. */
 export interface Start {
-  readonly spec: JobSpec
+  readonly jobId: string
+  /** Undefined: too long for a message; it is in the job's record. */
+  readonly spec: JobSpec | undefined
   /** Where it stood in the class's virtual time. */
   readonly at: number
 }
@@ -12,6 +14,7 @@ export interface Start {
 /** What the worker is told beside the specification. */
 export interface StartHead {
   readonly class: string
+  readonly jobId: string
   readonly at: number
 }
 
@@ -43,11 +46,11 @@ export function createStarts({ workerId, subscriber, keys, log }: StartsOptions)
 
   const onMessage = (from: string, text: string): void => {
     if (from !== channel) return
-    const { head, spec } = readStart(text)
-    const listener = listeners.get(head.class)
+    const { class: modelClass, ...start } = readStart(text)
+    const listener = listeners.get(modelClass)
     // Its lease runs out, and it goes into the queue.
-    if (listener === undefined) log.warn({ class: head.class, jobId: spec.id }, 'start-of-unknown-class')
-    else listener.onStart({ spec, at: head.at })
+    if (listener === undefined) log.warn({ class: modelClass, jobId: start.jobId }, 'start-of-unknown-class')
+    else listener.onStart(start)
   }
   const onReady = (): void => {
     for (const listener of listeners.values()) listener.onGap()
@@ -80,8 +83,9 @@ export function createStarts({ workerId, subscriber, keys, log }: StartsOptions)
   }
 }
 
-/** A line of JSON, and the specification's JSON as it stands in the record. */
-function readStart(text: string): { head: StartHead; spec: JobSpec } {
+/** A line of JSON, and the specification's JSON as it stands in the record, or nothing. */
+function readStart(text: string): StartHead & Start {
   const end = text.indexOf('\n')
-  return { head: JSON.parse(text.slice(0, end)) as StartHead, spec: JSON.parse(text.slice(end + 1)) as JobSpec }
+  const head = JSON.parse(text.slice(0, end)) as StartHead
+  return { ...head, spec: end + 1 === text.length ? undefined : (JSON.parse(text.slice(end + 1)) as JobSpec) }
 }

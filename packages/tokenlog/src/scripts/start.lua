@@ -13,6 +13,8 @@ local known = redis.call('HGET', KEYS[1], 'status')
 if known then
   return known == 'queued' and 0 or 1
 end
+-- A channel whose reader is slow holds little: what is long the worker reads from the record.
+local told = #ARGV[2] > 16384 and '' or ARGV[2]
 local worker, lease
 if ARGV[12] ~= '1' or redis.call('ZCARD', KEYS[3]) == 1 then
   local waiting = redis.call('LLEN', KEYS[5]) + redis.call('ZCARD', KEYS[6])
@@ -22,7 +24,7 @@ if ARGV[12] ~= '1' or redis.call('ZCARD', KEYS[3]) == 1 then
       break
     end
     lease = redis.call('GET', ARGV[11] .. most[1])
-    if lease and redis.call('PUBLISH', ARGV[10] .. most[1], ARGV[9] .. '\n' .. ARGV[2]) > 0 then
+    if lease and redis.call('PUBLISH', ARGV[10] .. most[1], ARGV[9] .. '\n' .. told) > 0 then
       worker = most[1]
       redis.call('ZINCRBY', KEYS[3], -1, worker)
     else
