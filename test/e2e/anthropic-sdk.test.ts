@@ -54,7 +54,8 @@ const readFile: Anthropic.Tool = {
 /** The bodies that reached the upstream, in order. */
 const sent = (): Record<string, unknown>[] =>
   (recorder.stats({ requests: true }).requests ?? [])
-    .filter(({ body }) => body !== undefined)
+    // A worker also asks this upstream for its load, with no body.
+    .filter(({ body }) => body !== undefined && body !== '')
     .map(({ body }) => JSON.parse(body ?? '') as Record<string, unknown>)
     .filter((body) => body['messages'] !== undefined)
 
