@@ -176,6 +176,17 @@ describe('a worker', () => {
     await until(async () => (await leases()).length === 0)
   })
 
+  it('that finds a lease of its own run out keeps the job, if nobody has taken it over', async () => {
+    const leasesKey = bench.server.keys.leases(modelClass)
+    bench.simulator.script('chat', { tokens: 60, interTokenMs: 50 })
+    await bench.startWorker()
+    await untilOffered(2)
+    const { spec } = await start()
+    const runOut = setInterval(() => void bench.redis.zadd(leasesKey, 'XX', 1, spec.id), 20)
+    const attempts = await attemptsOf(spec).finally(() => clearInterval(runOut))
+    expect(attempts).toEqual(['completed'])
+  })
+
   it('that has lost a job to another stops it', async () => {
     const { redis, server } = bench
     bench.simulator.script('chat', {
